@@ -1,0 +1,1 @@
+"""The hand: click commands over the API on a unix socket."""

@@ -1,0 +1,1 @@
+"""Who may talk to whom. Pure functions over the policy document and the tailnet."""

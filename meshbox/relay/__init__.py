@@ -1,0 +1,1 @@
+"""The DERP switchboard: pure protocol state, no sockets."""

@@ -1,0 +1,1 @@
+"""Where sockets are: the only asynchronous code besides the command line."""

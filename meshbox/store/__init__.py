@@ -1,0 +1,1 @@
+"""What survives: the only room that knows SQL."""

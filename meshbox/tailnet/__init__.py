@@ -1,0 +1,1 @@
+"""The state: one Tailnet, one synchronous writer. No sockets, no SQL."""

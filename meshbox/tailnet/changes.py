@@ -1,0 +1,111 @@
+"""The changes log: what became dirty, in order, bounded.
+
+A change is not a message. It says *that* facts of a node are no longer what they were; what they
+are now is read from the Tailnet when somebody asks. So changes merge by OR-ing their facts, a
+reader that was away for long gets a Gap and starts afresh, and nothing can be lost or sent stale.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag, auto
+
+LOG_LENGTH = 16_384
+"""Entries kept. A reader further behind than this gets a full map, which is cheaper anyway."""
+
+
+class Fact(IntFlag):
+    """Which facts of a node are dirty. What peers are sent depends on the kind."""
+
+    ONLINE = auto()
+    LAST_SEEN = auto()
+    ENDPOINTS = auto()
+    HOME_DERP = auto()
+    # The three below make clients rebuild everything: never mixed into a message with the above.
+    KEY = auto()
+    DISCO = auto()
+    CAP = auto()
+    # Anything a patch cannot say (name, addresses, routes, host facts, tags, expired): a whole node.
+    WHOLE = auto()
+    # The node came or went, or who may see it changed.
+    SIGHT = auto()
+
+    HOT = ONLINE | LAST_SEEN | ENDPOINTS | HOME_DERP
+    RARE = KEY | DISCO | CAP
+
+
+class Common(IntFlag):
+    """Facts that belong to no single node."""
+
+    DNS = auto()
+    DERP_MAP = auto()
+    POLICY = auto()
+    USERS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """The sum of the changes between two cursors."""
+
+    nodes: Mapping[int, Fact] = field(default_factory=dict)
+    common: Common = Common(0)
+
+
+class Gap:
+    """The answer to a cursor that fell off the log: the reader needs a full map."""
+
+
+GAP = Gap()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    node_id: int
+    facts: Fact
+    common: Common
+
+
+class Changes:
+    """The log. `cursor` is the position after the newest entry; positions only grow."""
+
+    def __init__(self, length: int = LOG_LENGTH) -> None:
+        self._entries: deque[_Entry] = deque(maxlen=length)
+        self.cursor = 0
+        self._memo: dict[int, Dirty | Gap] = {}
+
+    def append(self, node_id: int, facts: Fact) -> None:
+        self._push(_Entry(node_id, facts, Common(0)))
+
+    def append_common(self, common: Common) -> None:
+        self._push(_Entry(0, Fact(0), common))
+
+    def _push(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self.cursor += 1
+        self._memo.clear()
+
+    def since(self, cursor: int) -> Dirty | Gap:
+        """The sum of all changes after `cursor`, or GAP.
+
+        Remembered until the next change: at one wake-up nearly all sessions ask with the same
+        cursor, and 10,000 of them must not each walk the log.
+        """
+        found = self._memo.get(cursor)
+        if found is None:
+            found = self._memo[cursor] = self._sum(cursor)
+        return found
+
+    def _sum(self, cursor: int) -> Dirty | Gap:
+        count = self.cursor - cursor
+        if count > len(self._entries):
+            return GAP
+        nodes: dict[int, Fact] = {}
+        common = Common(0)
+        for index in range(len(self._entries) - count, len(self._entries)):
+            entry = self._entries[index]
+            common |= entry.common
+            if entry.node_id:
+                nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
+        return Dirty(nodes, common)

@@ -1,0 +1,1 @@
+"""What travels: bytes to values and back. No socket, no clock, no task."""
