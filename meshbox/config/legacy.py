@@ -1,0 +1,58 @@
+"""Headscale keys that meshbox does not have: which are passed over, and which are refused.
+
+A Headscale file starts meshbox. A key that would only tune what meshbox does not need gets a
+warning. A key that Headscale itself has removed, or whose silent loss would surprise somebody
+(a login that is gone, a database left behind), stops the start and names the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+IGNORED: Mapping[str, str] = {
+    "disable_check_updates": "meshbox never looks for updates",
+    "grpc_listen_addr": "meshbox has no gRPC; the administration API is HTTP on unix_socket",
+    "grpc_allow_insecure": "meshbox has no gRPC",
+    "cli": "the command line speaks to unix_socket",
+    "acme_url": "this version gets no certificates itself; give it files with tls_cert_path and tls_key_path",
+    "acme_email": "this version gets no certificates itself; give it files with tls_cert_path and "
+    "tls_key_path",
+    "tls_letsencrypt_cache_dir": "this version gets no certificates itself",
+    "tls_letsencrypt_challenge_type": "this version gets no certificates itself",
+    "tls_letsencrypt_listen": "this version gets no certificates itself",
+    "ephemeral_node_inactivity_timeout": "the key is now node.ephemeral.inactivity_timeout",
+    "node.routes": "this version has no health probes of subnet routers",
+    "preauth_keys": "revoked keys are kept until they are deleted",
+    "derp.server.stun": "STUN is on whenever derp.server.enabled is",
+    "database.debug": "use log.level",
+    "database.gorm": "meshbox uses no GORM",
+    "database.postgres": "this version keeps everything in SQLite",
+    "database.sqlite.write_ahead_log": "SQLite is always in WAL mode",
+    "database.sqlite.wal_autocheckpoint": "meshbox chooses when to checkpoint",
+    "oidc": "this version has no OpenID Connect login",
+    "tuning": "meshbox has limits.* instead",
+}
+"""Path of a key or section -> why it changes nothing. Empty values are passed over in silence."""
+
+REFUSED: Mapping[str, str] = {
+    "acl_policy_path": "was renamed; use policy.path",
+    "dns_config": "was renamed; move its keys to dns (nameservers are dns.nameservers.global)",
+    "dns.use_username_in_magic_dns": "was removed; names are <node>.<dns.base_domain>. Delete the key",
+    "randomize_client_port": "was removed; it belongs into the policy file as randomizeClientPort. Delete "
+    "the key",
+    "db_type": "was renamed; use database.type",
+    "db_path": "was renamed; use database.sqlite.path",
+    "ip_prefixes": "was renamed; use prefixes.v4 and prefixes.v6",
+    "private_key_path": "was renamed; use noise.private_key_path",
+    "log_level": "was renamed; use log.level",
+    "oidc.strip_email_domain": "was removed; users keep their whole name. Delete the key",
+    "oidc.map_legacy_users": "was removed. Delete the key",
+    "oidc.expiry": "was renamed; use node.expiry",
+    "oidc.issuer": "asks for OpenID Connect login, which this version does not have. Remove the oidc "
+    "section; let "
+    "people join with pre-auth keys, or approve them with `meshbox auth approve`",
+    "tls_letsencrypt_hostname": "asks for a certificate from Let's Encrypt, which this version does not get "
+    "itself. "
+    "Get one with certbot or lego and set tls_cert_path and tls_key_path",
+}
+"""Path of a key or section -> what to do. An empty value is no problem."""

@@ -1,0 +1,170 @@
+"""What no single key can get wrong: keys that contradict each other, and keys worth a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
+
+from meshbox.config.network import Address, split_url
+from meshbox.config.schema import Config
+from meshbox.errors import Problem
+
+CGNAT = IPv4Network("100.64.0.0/10")
+TAILSCALE_ULA = IPv6Network("fd7a:115c:a1e0::/48")
+SOCKET_PATH_MAX = 107
+"""Bytes the system takes for the path of a unix socket (sun_path without its final zero)."""
+SHORT_ABSENCE = 65.0
+"""Seconds. A client needs up to a minute to notice a dead connection and come back."""
+
+
+def check(config: Config) -> Iterator[Problem]:
+    """Everything that stops the start."""
+    yield from _server(config)
+    yield from _listeners(config)
+    yield from _pairs(config)
+    yield from _names(config)
+    yield from _keys_and_prefixes(config)
+    yield from _relay(config)
+    yield from _policy(config)
+
+
+def advise(config: Config) -> Iterator[Problem]:
+    """What is allowed and worth a warning."""
+    v4, v6 = config.prefixes.v4, config.prefixes.v6
+    if v4 is not None and not v4.subnet_of(CGNAT):
+        yield Problem(
+            "prefixes.v4", f"{v4} is outside {CGNAT}; clients treat only addresses in there as the tailnet's"
+        )
+    if v6 is not None and not v6.subnet_of(TAILSCALE_ULA):
+        yield Problem(
+            "prefixes.v6",
+            f"{v6} is outside {TAILSCALE_ULA}; clients treat only addresses in there as the tailnet's",
+        )
+    if 0 < config.node.ephemeral.inactivity_timeout < SHORT_ABSENCE:
+        yield Problem(
+            "node.ephemeral.inactivity_timeout",
+            f"is below {SHORT_ABSENCE:.0f} seconds; nodes that only lost their connection for a moment will "
+            f"be deleted",
+        )
+    if config.derp.urls:
+        yield Problem("derp.urls", "are not fetched by this version; use derp.paths and derp.server")
+    if not config.derp.server.enabled and not config.derp.paths:
+        yield Problem(
+            "derp.server.enabled",
+            "is false and derp.paths is empty; nodes that cannot connect directly will not connect",
+        )
+    if config.tls_cert_path is not None and config.server_url.startswith("http:"):
+        yield Problem(
+            "server_url",
+            "begins with http:// although tls_cert_path is set; clients would speak plain HTTP to TLS",
+        )
+
+
+def _server(config: Config) -> Iterator[Problem]:
+    if not config.server_url:
+        yield Problem("server_url", "is missing; give the URL clients use, such as https://mesh.example.com")
+        return
+    parts = split_url(config.server_url)
+    host = (parts.hostname or "") if parts else ""
+    domain = config.dns.base_domain
+    if domain and (host == domain or host.endswith("." + domain)):
+        yield Problem(
+            "server_url",
+            f"has host {host}, which is inside dns.base_domain {domain}: clients that use MagicDNS could "
+            f"not find the "
+            "server any more. Choose another base_domain",
+        )
+
+
+def _listeners(config: Config) -> Iterator[Problem]:
+    taken: dict[Address, str] = {}
+    for path, address in (
+        ("listen_addr", config.listen_addr),
+        ("metrics_listen_addr", config.metrics_listen_addr),
+        ("derp.server.listen_addr", config.derp.server.listen_addr if config.derp.server.enabled else None),
+    ):
+        if address is None or address.port == 0:
+            continue
+        if address in taken:
+            yield Problem(path, f"is {address}, as {taken[address]} is; give each its own port")
+        taken[address] = path
+    length = len(str(config.unix_socket).encode())
+    if length > SOCKET_PATH_MAX:
+        yield Problem(
+            "unix_socket",
+            f"is {length} bytes long and the system takes {SOCKET_PATH_MAX}; choose a shorter path",
+        )
+
+
+def _pairs(config: Config) -> Iterator[Problem]:
+    server = config.derp.server
+    for prefix, cert, private in (
+        ("tls_", config.tls_cert_path, config.tls_key_path),
+        ("derp.server.", server.cert_path, server.key_path),
+    ):
+        if (cert is None) != (private is None):
+            given, missing = ("key_path", "cert_path") if cert is None else ("cert_path", "key_path")
+            yield Problem(f"{prefix}{missing}", f"is missing while {prefix}{given} is set; give both or none")
+
+
+def _names(config: Config) -> Iterator[Problem]:
+    dns = config.dns
+    if dns.magic_dns and not dns.base_domain:
+        yield Problem(
+            "dns.base_domain", "is empty; give a domain for the nodes' names, or set dns.magic_dns to false"
+        )
+    if dns.override_local_dns and not dns.nameservers.global_:
+        yield Problem(
+            "dns.override_local_dns",
+            "is true and dns.nameservers.global is empty, which would leave clients without resolvers; list "
+            "some or set "
+            "it to false",
+        )
+    if dns.extra_records and dns.extra_records_path is not None:
+        yield Problem("dns.extra_records_path", "is set beside dns.extra_records; keep one of them")
+
+
+def _keys_and_prefixes(config: Config) -> Iterator[Problem]:
+    if config.noise.private_key_path == config.derp.server.private_key_path:
+        yield Problem(
+            "derp.server.private_key_path", "is the same file as noise.private_key_path; give each its own"
+        )
+    if config.prefixes.v4 is None and config.prefixes.v6 is None:
+        yield Problem("prefixes", "has neither v4 nor v6; nodes need at least one, such as v4: 100.64.0.0/10")
+    for path, prefix in (("prefixes.v4", config.prefixes.v4), ("prefixes.v6", config.prefixes.v6)):
+        if prefix is None:
+            continue
+        if prefix.is_multicast or prefix.is_loopback or prefix.is_link_local:
+            yield Problem(
+                path,
+                f"is {prefix}, which cannot be routed; use a part of 100.64.0.0/10 or fd7a:115c:a1e0::/48",
+            )
+        elif prefix.num_addresses < 8:
+            yield Problem(path, f"is {prefix}, which has no room for nodes; use at least eight addresses")
+
+
+def _relay(config: Config) -> Iterator[Problem]:
+    derp = config.derp
+    if derp.server.enabled and not derp.server.automatically_add_embedded_derp_region and not derp.paths:
+        yield Problem(
+            "derp.paths",
+            "is empty while derp.server.automatically_add_embedded_derp_region is false, so clients would "
+            "not hear of the "
+            "relay; describe it in a file or set that key to true",
+        )
+    if derp.auto_update_enabled and derp.update_frequency < 60.0:
+        yield Problem("derp.update_frequency", "is below one minute; give at least 1m")
+
+
+def _policy(config: Config) -> Iterator[Problem]:
+    for path, given in (
+        ("policy.path", config.policy.path is not None),
+        ("policy.mode", config.policy.mode != "file"),
+    ):
+        if given:
+            yield Problem(
+                path,
+                "asks for a policy, and this version has no policy engine yet; an ignored policy would open "
+                "everything. "
+                "Remove it to run with every node allowed to talk to every node",
+            )

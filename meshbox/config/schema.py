@@ -1,0 +1,325 @@
+"""Every key of the configuration: its name, kind, default and meaning, written once.
+
+The dataclasses mirror the YAML file key by key (`global_` is YAML's `global`). Reading, the
+sample file, `config show` and docs/config.md all come from them. Keys that mean the same as in
+Headscale have Headscale's names. Durations are seconds; None is "off" or "not given"; paths are
+absolute after loading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from meshbox.config import kinds, network
+from meshbox.config.keys import key, section
+from meshbox.config.kinds import choice, listed, optional, whole
+from meshbox.config.network import Address, ExtraRecord, Network, Split
+from meshbox.errors import Problem
+
+STATE_DIR = Path("/var/lib/meshbox")
+"""Defaults below this directory follow `state_dir` when that is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    private_key_path: Path = key(
+        kinds.PATH,
+        STATE_DIR / "noise_private.key",
+        "The server's identity towards clients. Created when missing; back it up: with a new one every "
+        "client "
+        "has to be pointed at the server again.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    v4: IPv4Network | None = key(
+        optional(network.PREFIX_V4),
+        IPv4Network("100.64.0.0/10"),
+        "IPv4 addresses of the nodes. When only one of v4 and v6 is given, the other is off.",
+    )
+    v6: IPv6Network | None = key(
+        optional(network.PREFIX_V6), IPv6Network("fd7a:115c:a1e0::/48"), "IPv6 addresses of the nodes."
+    )
+    allocation: Literal["sequential", "random"] = key(
+        choice("sequential", "random"), "sequential", "How the next free address is chosen."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ephemeral:
+    inactivity_timeout: float = key(
+        kinds.DURATION, 1800.0, "An ephemeral node is deleted when it has been away for this long."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    expiry: float = key(
+        kinds.DURATION,
+        0.0,
+        "How long a login lasts before the person has to log in again; 0 is for ever. Tagged nodes never "
+        "expire.",
+        example="180d",
+    )
+    ephemeral: Ephemeral = section(Ephemeral, "Nodes that are deleted when they go away.")
+
+
+@dataclass(frozen=True, slots=True)
+class DerpServer:
+    enabled: bool = key(kinds.FLAG, True, "Run the relay (DERP) and STUN in this server.")
+    region_id: int = key(
+        whole(1, 65_535), 999, "Region number of the relay, 900 to 999 are free for own use."
+    )
+    region_code: str = key(
+        kinds.TEXT, "meshbox", "Short name of the relay's region, as `tailscale netcheck` shows it."
+    )
+    region_name: str = key(kinds.TEXT, "meshbox relay", "Name of the relay's region.")
+    listen_addr: Address | None = key(
+        optional(network.ADDRESS),
+        None,
+        "A listener of the relay's own, always with TLS. Empty: the relay shares listen_addr when that one "
+        "speaks TLS.",
+        example="0.0.0.0:8443",
+    )
+    stun_listen_addr: Address = key(
+        network.ADDRESS,
+        Address("0.0.0.0:3478"),
+        "UDP address for STUN, by which clients learn their public address.",
+    )
+    private_key_path: Path = key(
+        kinds.PATH, STATE_DIR / "derp_server_private.key", "The relay's identity. Created when missing."
+    )
+    verify_clients: bool = key(kinds.FLAG, True, "Relay only for nodes of this tailnet.")
+    automatically_add_embedded_derp_region: bool = key(
+        kinds.FLAG,
+        True,
+        "Put this relay into the map that clients get. When false, describe it in derp.paths.",
+    )
+    ipv4: IPv4Address | None = key(
+        optional(network.IP_V4),
+        None,
+        "Public IPv4 address of the relay, so that clients need no DNS to reach it.",
+    )
+    ipv6: IPv6Address | None = key(optional(network.IP_V6), None, "Public IPv6 address of the relay.")
+    cert_path: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "TLS certificate for the relay's own listener. Empty: a self-signed one is made in state_dir and "
+        "clients "
+        "are told to accept exactly that one.",
+    )
+    key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+
+
+@dataclass(frozen=True, slots=True)
+class Derp:
+    server: DerpServer = section(DerpServer, "The relay inside this server.")
+    urls: tuple[str, ...] = key(
+        listed(network.WEB_URL),
+        (),
+        "DERP maps to fetch. This version fetches none and says so when one is given.",
+    )
+    paths: tuple[Path, ...] = key(listed(kinds.PATH), (), "YAML files that describe further relays.")
+    auto_update_enabled: bool = key(kinds.FLAG, True, "Read derp.paths again every derp.update_frequency.")
+    update_frequency: float = key(kinds.DURATION, 10_800.0, "How often derp.paths are read again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sqlite:
+    path: Path = key(kinds.PATH, STATE_DIR / "db.sqlite", "The database file. Created when missing.")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    type: Literal["sqlite"] = key(
+        choice("sqlite", also={"sqlite3": "sqlite"}),
+        "sqlite",
+        "Kind of database; SQLite is the one there is.",
+    )
+    sqlite: Sqlite = section(Sqlite, "SQLite, always in WAL mode.")
+
+
+@dataclass(frozen=True, slots=True)
+class Nameservers:
+    global_: tuple[str, ...] = key(
+        listed(network.RESOLVER),
+        (),
+        "Resolvers for every name outside the tailnet: IP addresses or DNS-over-HTTPS URLs.",
+        example="[1.1.1.1, 9.9.9.9]",
+    )
+    split: Split = key(
+        network.SPLIT,
+        (),
+        "Resolvers for some domains only.",
+        example='{corp.example.com: ["10.0.0.53"]}',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    magic_dns: bool = key(kinds.FLAG, True, "Nodes reach each other by name.")
+    base_domain: str = key(
+        network.DOMAIN_OR_NONE,
+        "meshbox.internal",
+        "Domain of the nodes' names: laptop.<base_domain>. It must not contain the host of server_url.",
+    )
+    override_local_dns: bool = key(
+        kinds.FLAG,
+        False,
+        "Clients use dns.nameservers.global instead of the resolvers of the network they are in. Without "
+        "this key: "
+        "true when there are global nameservers.",
+    )
+    nameservers: Nameservers = section(Nameservers, "Resolvers handed to clients.")
+    search_domains: tuple[str, ...] = key(
+        listed(network.DOMAIN), (), "Domains to try for short names, after base_domain."
+    )
+    extra_records: tuple[ExtraRecord, ...] = key(
+        listed(network.RECORD),
+        (),
+        "Further A and AAAA records that the tailnet answers.",
+        example='[{name: grafana.meshbox.internal, type: A, value: "100.64.0.3"}]',
+    )
+    extra_records_path: Path | None = key(
+        optional(kinds.PATH), None, "The same as a JSON file, a list of objects; read again when it changes."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: Literal["debug", "info", "warning", "error"] = key(
+        choice(
+            "debug",
+            "info",
+            "warning",
+            "error",
+            also={"trace": "debug", "warn": "warning", "fatal": "error", "panic": "error"},
+        ),
+        "info",
+        "The least important events that are logged.",
+    )
+    format: Literal["text", "json"] = key(
+        choice("text", "json"),
+        "text",
+        "How events look on stderr; under systemd they go to the journal with fields.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    mode: Literal["file", "database"] = key(choice("file", "database"), "file", "Where the policy is kept.")
+    path: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "The policy file. This version has no policy engine: every node may talk to every node, and a path "
+        "is refused.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Taildrop:
+    enabled: bool = key(kinds.FLAG, True, "Users may send files between their own nodes.")
+
+
+@dataclass(frozen=True, slots=True)
+class Logtail:
+    enabled: bool = key(kinds.FLAG, False, "Let clients send their own logs to Tailscale's servers.")
+
+
+@dataclass(frozen=True, slots=True)
+class AutoUpdate:
+    enabled: bool = key(kinds.FLAG, False, "Suggest automatic updates to clients.")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    connections_per_address: int = key(
+        whole(1, 100_000),
+        64,
+        "Connections one IPv4 address or IPv6 /64 may hold before any of them is authenticated.",
+    )
+    connections_unauthenticated: int = key(
+        whole(1, 1_000_000), 2000, "Connections of all addresses together that are not authenticated yet."
+    )
+    sessions_per_node: int = key(whole(1, 100), 2, "Map streams one node may hold; the newest ones win.")
+    pending_registrations: int = key(
+        whole(1, 1_000_000), 1024, "Registrations that wait for somebody's approval."
+    )
+    pending_per_address: int = key(
+        whole(1, 1_000_000), 8, "Of these, how many from one IPv4 address or IPv6 /64."
+    )
+    registrations_per_minute: int = key(
+        whole(1, 1_000_000),
+        10,
+        "Registration attempts per minute from one address that bring no valid key; attempts with one are "
+        "free, so "
+        "that a site behind one address can come back at once.",
+    )
+    handshake_timeout: float = key(
+        kinds.DURATION, 10.0, "Time for a connection's TLS handshake, request head and Noise handshake, each."
+    )
+    idle_tunnel_timeout: float = key(
+        kinds.DURATION, 30.0, "A tunnel without a registered node and without a request is closed after this."
+    )
+    map_stall_timeout: float = key(
+        kinds.DURATION, 60.0, "A client that takes none of the bytes waiting for it is dropped after this."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. `load` fills in the last three, which are no keys: where it was
+    read from, what deserves a warning, and for each path where its value came from."""
+
+    server_url: str = key(
+        network.SERVER_URL,
+        "",
+        "The URL clients use to reach this server. Required. The host must not be inside dns.base_domain.",
+        example="https://mesh.example.com",
+    )
+    listen_addr: Address = key(
+        network.ADDRESS, Address("127.0.0.1:8080"), "Where the server listens for clients."
+    )
+    metrics_listen_addr: Address | None = key(
+        optional(network.ADDRESS), Address("127.0.0.1:9090"), "Where /metrics is served; empty is off."
+    )
+    unix_socket: Path = key(
+        kinds.PATH,
+        Path("/run/meshbox/api.sock"),
+        "The socket for administration; who may open it is administrator.",
+    )
+    unix_socket_permission: int = key(kinds.MODE, 0o770, "File mode of the socket.")
+    state_dir: Path = key(kinds.PATH, STATE_DIR, "Where keys, the database and made certificates live.")
+    trusted_proxies: tuple[Network, ...] = key(
+        listed(network.NETWORK), (), "Reverse proxies whose word is taken for the client's address."
+    )
+    tls_cert_path: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty: plain HTTP, for "
+        "labs or "
+        "behind a proxy that speaks TLS.",
+    )
+    tls_key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    noise: Noise = section(Noise, "The protocol clients speak to the server.")
+    prefixes: Prefixes = section(Prefixes, "Addresses of the nodes.")
+    node: Node = section(Node, "How long nodes stay.")
+    derp: Derp = section(Derp, "Relays, for nodes that cannot reach each other directly.")
+    database: Database = section(Database, "Where everything is kept.")
+    dns: Dns = section(Dns, "Names and resolvers.")
+    log: Log = section(Log, "What is logged, and how.")
+    policy: Policy = section(Policy, "Who may talk to whom.")
+    taildrop: Taildrop = section(Taildrop, "Sending files.")
+    logtail: Logtail = section(Logtail, "Clients' own logs.")
+    auto_update: AutoUpdate = section(AutoUpdate, "Updates of clients.")
+    limits: Limits = section(
+        Limits, "What strangers and broken nodes may cost. Raise one when the log says it was hit."
+    )
+    source: str = ""
+    warnings: tuple[Problem, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
