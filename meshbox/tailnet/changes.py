@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag, auto
+from itertools import islice
 
 LOG_LENGTH = 16_384
 """Entries kept. A reader further behind than this gets a full map, which is cheaper anyway."""
@@ -68,11 +69,13 @@ class _Entry:
 
 
 class Changes:
-    """The log. `cursor` is the position after the newest entry; positions only grow."""
+    """The log. `cursor` is the position after the newest entry, `common_cursor` after the newest
+    that belongs to no node; positions only grow."""
 
     def __init__(self, length: int = LOG_LENGTH) -> None:
         self._entries: deque[_Entry] = deque(maxlen=length)
         self.cursor = 0
+        self.common_cursor = 0
         self._memo: dict[int, Dirty | Gap] = {}
 
     def append(self, node_id: int, facts: Fact) -> None:
@@ -80,6 +83,7 @@ class Changes:
 
     def append_common(self, common: Common) -> None:
         self._push(_Entry(0, Fact(0), common))
+        self.common_cursor = self.cursor
 
     def _push(self, entry: _Entry) -> None:
         self._entries.append(entry)
@@ -103,8 +107,8 @@ class Changes:
             return GAP
         nodes: dict[int, Fact] = {}
         common = Common(0)
-        for index in range(len(self._entries) - count, len(self._entries)):
-            entry = self._entries[index]
+        # From the newest backwards: a deque is slow in its middle.
+        for entry in islice(reversed(self._entries), count):
             common |= entry.common
             if entry.node_id:
                 nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts

@@ -1,0 +1,37 @@
+"""Who sees whom, as sets of node ids packed into integers (bit n is node n).
+
+A view is a Python integer because one is shared by every session that sees the same nodes:
+10,000 sessions hold one object, and what came and went between two views is two bit operations.
+Node ids are never used again, so a bit means the same node for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+View = int
+
+
+class Sight(Protocol):
+    def view(self, viewer: int, everyone: View) -> View:
+        """The nodes that `viewer` may see, out of `everyone`; may contain the viewer itself."""
+
+
+class SeeEveryone:
+    """No policy file: every node sees every node. The one place where that is written down."""
+
+    def view(self, viewer: int, everyone: View) -> View:
+        return everyone
+
+
+def members(view: View) -> Iterator[int]:
+    """The node ids in a view, ascending."""
+    while view:
+        lowest = view & -view
+        yield lowest.bit_length() - 1
+        view ^= lowest
+
+
+def bit(node_id: int) -> View:
+    return 1 << node_id

@@ -1,0 +1,39 @@
+"""What time alone brings about: offline after the grace, expiry, clean-up."""
+
+from __future__ import annotations
+
+from meshbox.tailnet.deadlines import Due
+from meshbox.tailnet.model import Audit
+from meshbox.tailnet.pending import forget_pending
+from meshbox.tailnet.ports import Delete
+from meshbox.tailnet.tailnet import Tailnet
+
+
+def advance(t: Tailnet, now: float) -> float | None:
+    """Do everything that is due; return the time of the next deadline, or None."""
+    for kind, subject in t.deadlines.take(now):
+        if kind is Due.PENDING:
+            forget_pending(t, str(subject))
+        elif isinstance(subject, int) and subject in t.nodes:
+            _node_due(t, kind, subject, now)
+    return t.deadlines.next_at()
+
+
+def _node_due(t: Tailnet, kind: Due, node_id: int, now: float) -> None:
+    match kind:
+        case Due.OFFLINE:
+            t.presence.settle(node_id, now)
+        case Due.EXPIRY:
+            t.expire_now(node_id)
+        case Due.EPHEMERAL:
+            _clean_up(t, node_id, now)
+        case _:
+            raise AssertionError(f"{kind} is no deadline of a node")
+
+
+def _clean_up(t: Tailnet, node_id: int, now: float) -> None:
+    """An ephemeral node that stayed away is deleted; one that is back has no such deadline."""
+    if t.is_online(node_id):
+        return
+    node = t.nodes[node_id]
+    t.commit(now, Delete("node", node_id), Audit(now, "meshbox", "node.ephemeral_gone", node.name))

@@ -1,0 +1,91 @@
+"""What changed between two moments, as messages: made once, given to every session that needs it.
+
+A delta depends on what the session was told (a view), what it may see now (a view) and the dirty
+facts in between, and on nothing else. Sessions that stand at the same point therefore share one
+encoded result, whoever they are; only sessions of the dirty nodes themselves get their own, without
+the news about themselves.
+
+Kinds of messages are kept apart, because a client handles some without rebuilding its whole
+network map and one wrong field spoils the message (control-protocol 6.5): whole nodes, then hot
+patches, then rare patches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from meshbox.policy.sight import View, bit, members
+from meshbox.tailnet.changes import Dirty, Fact
+from meshbox.tailnet.frames import Coding
+from meshbox.tailnet.peers import Peers
+
+MEMO_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From what was told to what is: the identity of a delta."""
+
+    told: View
+    view: View
+    since: int
+    until: int
+
+
+class Deltas:
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._memo: dict[tuple[Span, bool], bytes] = {}
+        self._until = -1
+
+    def shared(self, span: Span, dirty: Dirty, coding: Coding) -> bytes:
+        """The framed messages for every session at this span; b"" when there is nothing to tell."""
+        if span.until != self._until or len(self._memo) > MEMO_LIMIT:
+            self._memo.clear()
+            self._until = span.until
+        key = (span, coding.is_compressed)
+        found = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = self.make(span, dirty, coding)
+        return found
+
+    def make(self, span: Span, dirty: Dirty, coding: Coding) -> bytes:
+        added = span.view & ~span.told
+        removed = span.told & ~span.view
+        whole = set(members(added)) if added else set()
+        hot: list[int] = []
+        rare: list[int] = []
+        for node_id, facts in dirty.nodes.items():
+            if not span.view & bit(node_id):
+                continue
+            is_new = node_id in whole or bool(facts & Fact.SIGHT)
+            if facts & (Fact.WHOLE | Fact.SIGHT):
+                whole.add(node_id)
+            elif facts & Fact.RARE:
+                rare.append(node_id)
+            # A client that never had a LastSeen drops the one in a whole node; a patch sets it.
+            if facts & Fact.HOT and not is_new:
+                hot.append(node_id)
+        messages = [
+            self._whole(sorted(whole), list(members(removed)) if removed else [], coding),
+            self._patches([self._peers.hot_patch(node_id) for node_id in sorted(hot)], coding),
+            self._patches([self._peers.rare_patch(node_id) for node_id in sorted(rare)], coding),
+        ]
+        return b"".join(messages)
+
+    def _whole(self, changed: list[int], removed: list[int], coding: Coding) -> bytes:
+        fields: list[bytes] = []
+        if removed:
+            fields.append(b'"PeersRemoved":' + orjson.dumps(removed))
+        if changed:
+            owners = sorted({self._peers.owner(node_id) for node_id in changed})
+            profiles = [self._peers.profile(owner) for owner in owners]
+            fields.append(b'"UserProfiles":' + orjson.dumps(profiles))
+            nodes = b",".join([self._peers.node(node_id) for node_id in changed])
+            fields.append(b'"PeersChanged":[' + nodes + b"]")
+        return coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
+
+    def _patches(self, patches: list[dict[str, object]], coding: Coding) -> bytes:
+        return coding.message(orjson.dumps({"PeersChangedPatch": patches})) if patches else b""

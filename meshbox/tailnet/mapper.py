@@ -1,0 +1,127 @@
+"""Map messages: the full map that begins a session, and what a session is told afterwards.
+
+One Mapper serves all sessions and holds what they share: encoded peers, blocks, deltas, and the
+common part of a full map. It decides nothing about who sees whom; that is `sight`.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from meshbox.policy.filter import ALLOW_ALL
+from meshbox.policy.sight import View, bit, members
+from meshbox.tailnet.blocks import Blocks
+from meshbox.tailnet.changes import Common
+from meshbox.tailnet.deltas import Deltas
+from meshbox.tailnet.dns import dns_config
+from meshbox.tailnet.frames import Coding, join_pieces
+from meshbox.tailnet.model import Node
+from meshbox.tailnet.peers import Peers
+from meshbox.tailnet.tailnet import Tailnet
+from meshbox.wire.derpmap import to_json
+from meshbox.wire.gojson import go_time
+
+Json = dict[str, object]
+
+PROFILE_MEMO_LIMIT = 64
+
+
+class Mapper:
+    def __init__(self, t: Tailnet) -> None:
+        self.t = t
+        self.peers = Peers(t)
+        self.blocks = Blocks(t, self.peers)
+        self.deltas = Deltas(self.peers)
+        self._common: dict[bool, bytes] = {}
+        self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
+        self._news: dict[tuple[Common, View, bool], bytes] = {}
+        self._common_cursor = -1
+
+    def view(self, node: Node, now: float) -> View:
+        """The nodes this node may see, itself included. An expired node sees only itself."""
+        if node.is_expired(now):
+            return bit(node.id)
+        return self.t.sight.view(node.id, self.t.everyone)
+
+    def full(self, node: Node, view: View, coding: Coding, now: float) -> tuple[list[bytes], int]:
+        """The framed full map as pieces, most of them shared, and the cursor it is true for."""
+        self._catch_up()
+        selection = self.blocks.select(view, node.id, coding, now)
+        owners = selection.owners | {self.peers.owner(node.id)}
+        own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
+        pieces = [
+            coding.encode(own[:-1] + b","),
+            self._common_piece(coding),
+            self._profiles_piece(owners, coding),
+        ]
+        comma = coding.encode(b",")
+        for index, piece in enumerate(selection.pieces):
+            if index:
+                pieces.append(comma)
+            pieces.append(piece)
+        pieces.append(coding.encode(b"]}"))
+        return join_pieces(pieces), selection.cursor
+
+    def own_news(self, node: Node, coding: Coding, now: float) -> bytes:
+        """The viewer's own node changed."""
+        return coding.message(orjson.dumps({"Node": self.peers.self_node(node, now)}))
+
+    def common_news(self, common: Common, view: View, coding: Coding) -> bytes:
+        """What changed that belongs to no node; the same for all who see the same."""
+        self._catch_up()
+        key = (common, view, coding.is_compressed)
+        message = self._news.get(key)
+        if message is None:
+            message = self._news[key] = coding.message(orjson.dumps(self._common_fields(common, view)))
+        return message
+
+    def _common_fields(self, common: Common, view: View) -> Json:
+        fields: Json = {}
+        if common & Common.DERP_MAP:
+            fields["DERPMap"] = to_json(self.t.derp_map)
+        if common & Common.DNS:
+            fields["DNSConfig"] = dns_config(self.t.settings)
+        if common & Common.POLICY:
+            fields["PacketFilter"] = ALLOW_ALL
+        if common & Common.USERS:
+            # Only owners of nodes in sight: a hidden user's name is as hidden as the nodes.
+            owners = sorted({self.peers.owner(node_id) for node_id in members(view) if node_id in self.t.nodes})
+            fields["UserProfiles"] = [self.peers.profile(owner) for owner in owners]
+        return fields
+
+    def _catch_up(self) -> None:
+        self.blocks.catch_up()
+        cursor = self.t.changes.common_cursor
+        if cursor != self._common_cursor:
+            self._common_cursor = cursor
+            self._common.clear()
+            self._news.clear()
+            self._profiles.clear()
+
+    def _common_piece(self, coding: Coding) -> bytes:
+        piece = self._common.get(coding.is_compressed)
+        if piece is None:
+            fields: Json = {
+                "DERPMap": to_json(self.t.derp_map),
+                "DNSConfig": dns_config(self.t.settings),
+                "PacketFilter": ALLOW_ALL,
+                # Without a policy nobody may use Tailscale SSH; null would mean "unchanged".
+                "SSHPolicy": {"rules": []},
+                "Domain": self.t.settings.domain,
+                "CollectServices": False,
+            }
+            if not self.t.settings.collect_logs:
+                # Clients send their logs to their vendor unless told not to.
+                fields["Debug"] = {"DisableLogTail": True}
+            piece = self._common[coding.is_compressed] = coding.encode(orjson.dumps(fields)[1:-1] + b",")
+        return piece
+
+    def _profiles_piece(self, owners: frozenset[int], coding: Coding) -> bytes:
+        key = (owners, coding.is_compressed)
+        piece = self._profiles.get(key)
+        if piece is None:
+            if len(self._profiles) >= PROFILE_MEMO_LIMIT:
+                self._profiles.clear()
+            profiles = orjson.dumps([self.peers.profile(owner) for owner in sorted(owners)])
+            piece = self._profiles[key] = coding.encode(b'"UserProfiles":' + profiles + b',"Peers":[')
+        return piece
