@@ -21,4 +21,20 @@ class Event:
 
 
 EVENTS: dict[str, Event] = {
+    "library_debug": Event(
+        "debug",
+        "{logger}: {message}",
+        "A library meshbox uses said something. Only shown while log.level is debug.",
+    ),
+    "library_error": Event(
+        "error",
+        "{logger}: {message}",
+        "A library met an error that meshbox did not expect. The server goes on. If it repeats, report it "
+        "with the traceback field (journalctl -o verbose shows it).",
+    ),
+    "library_warning": Event(
+        "warning",
+        "{logger}: {message}",
+        "A library warns of something. Nothing has to be done unless it repeats.",
+    ),
 }
