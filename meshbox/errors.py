@@ -9,10 +9,12 @@
     │   └── Busy             a rate or a cap was passed; come back later      429
     ├── OperatorError        the person at the keyboard can mend it
     │   ├── NotFound         names nothing we have                            404
+    │   ├── Unauthenticated  shows no valid API key                           401
     │   ├── Refused          understood, and not allowed                      403
     │   ├── Invalid          a value that cannot be used                      422
     │   ├── Conflict         clashes with what is already there               409
     │   ├── Unreachable      no server answers                                503
+    │   ├── Exhausted        nothing left to give, as addresses               507
     │   ├── ConfigError      the configuration, all its problems at once
     │   ├── ListenError      an address we cannot listen on
     │   ├── KeyFileError     a private key file we cannot use
@@ -86,6 +88,12 @@ class Refused(OperatorError):
     status = 403
 
 
+class Unauthenticated(Refused):
+    """No API key, or not a live one."""
+
+    status = 401
+
+
 class Invalid(OperatorError):
     exit_code = 2
     status = 422
@@ -99,6 +107,13 @@ class Conflict(OperatorError):
 class Unreachable(OperatorError):
     exit_code = 6
     status = 503
+
+
+class Exhausted(OperatorError):
+    """Something finite is used up; the message says what and how to make more."""
+
+    exit_code = 7
+    status = 507
 
 
 @dataclass(frozen=True, slots=True)
