@@ -63,8 +63,10 @@ class Mapper:
         return join_pieces(pieces), selection.cursor
 
     def own_news(self, node: Node, coding: Coding, now: float) -> bytes:
-        """The viewer's own node changed."""
-        return coding.message(orjson.dumps({"Node": self.peers.self_node(node, now)}))
+        """The viewer's own node changed, its owner perhaps with it."""
+        profiles = [self.peers.profile(self.peers.owner(node.id))]
+        fields: Json = {"Node": self.peers.self_node(node, now), "UserProfiles": profiles}
+        return coding.message(orjson.dumps(fields))
 
     def common_news(self, common: Common, view: View, coding: Coding) -> bytes:
         """What changed that belongs to no node; the same for all who see the same."""

@@ -19,7 +19,8 @@ from meshbox.tailnet.model import Node, Report
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME
 from meshbox.wire.derpmap import derp_address
-from meshbox.wire.gojson import ZERO_TIME, go_time
+from meshbox.wire.gojson import go_time
+from meshbox.wire.hostinfo import self_view
 from meshbox.wire.keys import DiscoKey
 from meshbox.wire.replies import user_profile
 from meshbox.wire.tailcfg import CAP_ADMIN, CAP_FILE_SHARING, CAP_SSH
@@ -70,7 +71,7 @@ class Peers:
         """The node as it is told about itself. All of its capabilities, every time: it replaces
         what the client knew."""
         report = self._t.report(node.id)
-        json = self._json(node, report, orjson.Fragment(report.hostinfo))
+        json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo)))
         json["Machine"] = str(node.machine_key)
         json["MachineAuthorized"] = True
         json["HomeDERP"] = report.home_derp
@@ -97,7 +98,7 @@ class Peers:
         patch: Json = {
             "NodeID": node_id,
             "Key": str(node.node_key),
-            "KeyExpiry": ZERO_TIME if node.expires_at is None else go_time(node.expires_at),
+            "KeyExpiry": go_time(node.expires_at),
         }
         if report.disco_key is not None:
             patch["DiscoKey"] = str(report.disco_key)
