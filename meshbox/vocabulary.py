@@ -21,6 +21,19 @@ class Event:
 
 
 EVENTS: dict[str, Event] = {
+    "api_failed": Event(
+        "error",
+        "{method} {route} failed by a fault of meshbox (request {req}): {err}",
+        "An administration request ended in an error that meshbox did not expect, and was answered with 500. "
+        "Nothing was changed halfway. Report it with the err field, which holds the traceback.",
+    ),
+    "api_key_refused": Event(
+        "warning",
+        "a wrong API key from {peer_ip}",
+        "Somebody called the API with a key that is unknown, expired or revoked. If it is a tool of yours, "
+        "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
+        "for the rest of it.",
+    ),
     "library_debug": Event(
         "debug",
         "{logger}: {message}",

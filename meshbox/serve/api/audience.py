@@ -1,0 +1,13 @@
+"""Who may call a handler. Every route of the API and of the pages declares one; a test walks them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Audience(Enum):
+    ANYONE = "anyone"
+    """Needs no proof. Such a handler changes nothing and tells nothing about the tailnet."""
+
+    ADMINISTRATOR = "administrator"
+    """Holds an API key, or can open the unix socket."""

@@ -1,0 +1,125 @@
+"""One API request, read and authorised, as the handlers see it.
+
+A handler is a plain function from a Call to what it answers: no sockets, no awaiting, so nothing can
+come between what it checks and what it changes. It reads fields by name; unknown ones are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from meshbox.errors import Invalid
+from meshbox.serve.api.moments import read_moment
+from meshbox.tailnet.tailnet import Tailnet
+
+Json = dict[str, Any]
+
+LIST_LIMIT = 512
+"""Entries of a list in a request; the longest that makes sense is a node's tags or routes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the API needs of the server. `clock` is wall time; `store_answers` probes the database;
+    `observe(method, route, status, seconds)` is told of every request, for the metrics."""
+
+    tailnet: Tailnet
+    server_url: str
+    clock: Callable[[], float]
+    started_at: float
+    store_answers: Callable[[], bool]
+    observe: Callable[[str, str, int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that may have ten thousand entries: written piece by piece, between other work."""
+
+    name: str
+    items: Sequence[Any]
+    shape: Callable[[Any], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`actor` says in the audit who did it; `path`, `query` and `body` are the request's fields."""
+
+    context: Context
+    actor: str
+    now: float
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def tailnet(self) -> Tailnet:
+        return self.context.tailnet
+
+    def text(self, *names: str) -> str:
+        """The first of the fields that is given, in the body or the query; "" when none is. An id
+        may come as a number."""
+        for name in names:
+            value = self.body.get(name)
+            if value is None:
+                value = self.query.get(name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                raise Invalid(f"{name}: wants text, found {_found(value)}")
+            return str(value)
+        return ""
+
+    def wants(self, *names: str) -> str:
+        """The same, and one must be given."""
+        value = self.text(*names)
+        if not value:
+            raise Invalid(f"{names[0]}: is missing")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.body.get(name)
+        if value is None:
+            value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(
+                self.query.get(name, "").lower()
+            )
+        if not isinstance(value, bool):
+            raise Invalid(f"{name}: wants true or false")
+        return value
+
+    def texts(self, *names: str) -> tuple[str, ...]:
+        """The first of the fields that is given, a list of texts."""
+        for name in names:
+            value = self.body.get(name)
+            if value is None:
+                continue
+            if not isinstance(value, list) or len(value) > LIST_LIMIT:
+                raise Invalid(f"{name}: wants a list of at most {LIST_LIMIT} texts, found {_found(value)}")
+            return _all_texts(name, value)
+        return ()
+
+    def moment(self, name: str) -> float | None:
+        return read_moment(self.text(name), name)
+
+
+def _all_texts(name: str, values: Iterable[Any]) -> tuple[str, ...]:
+    texts = tuple(values)
+    for value in texts:
+        if not isinstance(value, str):
+            raise Invalid(f"{name}: wants a list of texts, found {_found(value)} in it")
+    return texts
+
+
+def _found(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case list():
+            return f"a list of {len(value)}"
+        case dict():
+            return "an object"
+        case _:
+            return "text"

@@ -1,0 +1,143 @@
+"""From an HTTP request to a handler's answer: who calls, what they sent, what went wrong.
+
+`@endpoint(method, path, audience)` registers a handler and declares who may call it; there is no
+other way to add one. Whatever a handler raises on purpose becomes its status and its sentence; a bug
+becomes 500 with a request id that stands in the log beside the traceback, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import ClientPayloadError, web
+
+from meshbox import log
+from meshbox.errors import Busy, Malformed, MeshboxError, TooLarge, Unauthenticated
+from meshbox.serve.api.answers import encode, refusal, success
+from meshbox.serve.api.audience import Audience
+from meshbox.serve.api.call import Call, Context, Json, Listing
+from meshbox.serve.api.doors import Door
+
+PREFIX = "/api/v1"
+
+BODY_LIMIT = 64 << 10
+"""Bytes of a request body. The largest sensible one is a node's tags, about 3 KiB."""
+
+BODY_DEADLINE = 15.0
+"""Seconds for a body to arrive: one byte per second would hold a connection for a day."""
+
+Function = Callable[[Call], Json | Listing]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    method: str
+    path: str
+    audience: Audience
+    function: Function
+
+
+ENDPOINTS: list[Endpoint] = []
+
+
+def endpoint(method: str, path: str, audience: Audience) -> Callable[[Function], Function]:
+    """Register the handler of `method` and `path` (below /api/v1)."""
+
+    def register(function: Function) -> Function:
+        ENDPOINTS.append(Endpoint(method, PREFIX + path, audience, function))
+        return function
+
+    return register
+
+
+class Handler:
+    """One endpoint behind one door."""
+
+    def __init__(self, context: Context, door: Door, endpoint: Endpoint) -> None:
+        self._context = context
+        self._door = door
+        self._endpoint = endpoint
+
+    @property
+    def audience(self) -> Audience:
+        return self._endpoint.audience
+
+    async def answer(self, request: web.Request) -> web.Response:
+        started = time.perf_counter()
+        response = await self._answer(request)
+        seconds = time.perf_counter() - started
+        self._context.observe(request.method, self._endpoint.path, response.status, seconds)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        try:
+            return success(await encode(await self._call(request)))
+        except Busy as error:
+            return refusal(error.status, str(error), {"Retry-After": str(error.retry_after)})
+        except Unauthenticated as error:
+            return refusal(error.status, str(error), {"WWW-Authenticate": "Bearer"})
+        except TimeoutError:
+            return refusal(408, f"the request did not arrive within {BODY_DEADLINE:.0f} seconds")
+        except MeshboxError as error:
+            return refusal(error.status, str(error))
+        except Exception:
+            return self._own_fault(request)
+
+    async def _call(self, request: web.Request) -> Json | Listing:
+        context, now, actor = self._context, self._context.clock(), "anyone"
+        if self._endpoint.audience is not Audience.ANYONE:
+            actor = self._door.actor(request, context, now)
+        body = await _read_body(request)
+        return self._endpoint.function(
+            Call(context, actor, now, dict(request.match_info), dict(request.query), body)
+        )
+
+    def _own_fault(self, request: web.Request) -> web.Response:
+        request_id = secrets.token_hex(6)
+        log.emit(
+            "api_failed",
+            req=request_id,
+            method=request.method,
+            route=self._endpoint.path,
+            err=traceback.format_exc(limit=-8),
+        )
+        return refusal(500, f"meshbox has a bug here; the log has the details under request {request_id}")
+
+
+async def _read_body(request: web.Request) -> Mapping[str, Any]:
+    """The body's object, whatever content type it claims (the field's UIs send none); {} when empty."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Malformed("compressed request bodies are not accepted")
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise TooLarge(f"the request body is larger than {BODY_LIMIT >> 10} KiB")
+    received = bytearray()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE):
+            while piece := await request.content.readany():
+                received += piece
+                if len(received) > BODY_LIMIT:
+                    raise TooLarge(f"the request body is larger than {BODY_LIMIT >> 10} KiB")
+    except (web.RequestPayloadError, ClientPayloadError, ConnectionError):
+        raise Malformed("the request body broke off") from None
+    return _parse_body(bytes(received))
+
+
+def _parse_body(received: bytes) -> Mapping[str, Any]:
+    if not received.strip():
+        return {}
+    try:
+        body = orjson.loads(received)
+    except ValueError:
+        raise Malformed("the request body is not JSON") from None
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise Malformed("the request body is not a JSON object")
+    return body

@@ -1,0 +1,31 @@
+"""/api/v1/health and /status: is it well, and what is going on."""
+
+from __future__ import annotations
+
+from meshbox import __version__
+from meshbox.serve.api.audience import Audience
+from meshbox.serve.api.call import Call, Json
+from meshbox.serve.api.endpoint import endpoint
+from meshbox.serve.api.moments import write_moment
+
+
+@endpoint("GET", "/health", Audience.ADMINISTRATOR)
+def health(call: Call) -> Json:
+    return {"databaseConnectivity": call.context.store_answers()}
+
+
+@endpoint("GET", "/status", Audience.ADMINISTRATOR)
+def status(call: Call) -> Json:
+    t, context = call.tailnet, call.context
+    return {
+        "version": __version__,
+        "serverUrl": context.server_url,
+        "startedAt": write_moment(context.started_at),
+        "databaseConnectivity": context.store_answers(),
+        "users": len(t.users),
+        "nodes": len(t.nodes),
+        "nodesOnline": t.presence.online_count,
+        "nodesExpired": len(t.expired),
+        "sessions": t.presence.session_count,
+        "registrationsWaiting": sum(entry.state == "waiting" for entry in t.pending.values()),
+    }

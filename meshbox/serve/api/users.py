@@ -1,0 +1,51 @@
+"""/api/v1/user: who nodes belong to."""
+
+from __future__ import annotations
+
+from meshbox.serve.api.audience import Audience
+from meshbox.serve.api.call import Call, Json, Listing
+from meshbox.serve.api.endpoint import endpoint
+from meshbox.serve.api.lookup import find_user
+from meshbox.serve.api.shapes import user_json
+from meshbox.tailnet import users
+from meshbox.tailnet.users import UserWish
+
+
+@endpoint("GET", "/user", Audience.ADMINISTRATOR)
+def list_users(call: Call) -> Listing:
+    """`name` wins over `email`, that over `id`; a filter that fits nobody gives an empty list."""
+    found = list(call.tailnet.users.values())
+    for field in ("name", "email", "id"):
+        wanted = call.query.get(field)
+        if wanted:
+            found = [user for user in found if str(getattr(user, field)) == wanted]
+            break
+    return Listing("users", found, user_json)
+
+
+@endpoint("GET", "/user/{user}", Audience.ADMINISTRATOR)
+def show_user(call: Call) -> Json:
+    return {"user": user_json(find_user(call.tailnet, call.path["user"]))}
+
+
+@endpoint("POST", "/user", Audience.ADMINISTRATOR)
+def create_user(call: Call) -> Json:
+    wish = UserWish(
+        name=call.wants("name"),
+        display_name=call.text("displayName"),
+        email=call.text("email"),
+        picture_url=call.text("pictureUrl"),
+    )
+    return {"user": user_json(users.create(call.tailnet, wish, call.actor, call.now))}
+
+
+@endpoint("POST", "/user/{user}/rename/{name}", Audience.ADMINISTRATOR)
+def rename_user(call: Call) -> Json:
+    user = find_user(call.tailnet, call.path["user"])
+    return {"user": user_json(users.rename(call.tailnet, user.id, call.path["name"], call.actor, call.now))}
+
+
+@endpoint("DELETE", "/user/{user}", Audience.ADMINISTRATOR)
+def delete_user(call: Call) -> Json:
+    users.delete(call.tailnet, find_user(call.tailnet, call.path["user"]).id, call.actor, call.now)
+    return {}
