@@ -16,6 +16,10 @@ from itertools import islice
 LOG_LENGTH = 16_384
 """Entries kept. A reader further behind than this gets a full map, which is cheaper anyway."""
 
+MEMO_LIMIT = 64
+"""Sums remembered at once. In a reconnect storm every new session stands at a cursor of its own; those
+sums are used once."""
+
 
 class Fact(IntFlag):
     """Which facts of a node are dirty. What peers are sent depends on the kind."""
@@ -98,6 +102,8 @@ class Changes:
         """
         found = self._memo.get(cursor)
         if found is None:
+            if len(self._memo) >= MEMO_LIMIT:
+                self._memo.clear()
             found = self._memo[cursor] = self._sum(cursor)
         return found
 

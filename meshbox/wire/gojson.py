@@ -49,7 +49,8 @@ def parse_object(body: bytes | bytearray | memoryview) -> Json:
 def compact(document: Json) -> bytes:
     """The object as compact JSON. Malformed when it nests deeper than can be written."""
     try:
-        return orjson.dumps(document)
+        # The copy matters to whoever keeps it: orjson's own result holds on to 8 KB of spare buffer.
+        return bytes(memoryview(orjson.dumps(document)))
     except orjson.JSONEncodeError:
         raise Malformed("nested too deeply") from None
 
