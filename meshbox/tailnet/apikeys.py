@@ -49,6 +49,16 @@ def require(t: Tailnet, key_id: int) -> ApiKey:
     return key
 
 
+USE_NOTED_EVERY = 3600.0
+"""Seconds. A tool that polls every few seconds must not write to the disk each time."""
+
+
+def note_use(t: Tailnet, key: ApiKey, now: float) -> None:
+    """Remember that the key is in use, to the hour: who cleans up keys must know which ones live."""
+    if key.last_used_at is None or key.last_used_at <= now - USE_NOTED_EVERY:
+        t.commit(now, Put(replace(key, last_used_at=now)))
+
+
 def check(t: Tailnet, text: str, now: float) -> ApiKey | None:
     """The live API key that `text` is, or None."""
     parts = split_token(text)

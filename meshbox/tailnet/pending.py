@@ -25,6 +25,9 @@ PENDING_LIFE = 900.0
 
 ID_BYTES = 24
 
+ID_PREFIX = "reg-"
+"""People type the id after `meshbox auth approve`: it must not begin with a dash, as random base64 may."""
+
 REGISTER_PATH = "/register/"
 
 State = Literal["waiting", "approved", "rejected"]
@@ -60,7 +63,7 @@ def open_pending(
             forget_pending(t, other.id)
             break
     _make_room(t, source)
-    pending_id = base64.urlsafe_b64encode(t.entropy(ID_BYTES)).decode()
+    pending_id = ID_PREFIX + base64.urlsafe_b64encode(t.entropy(ID_BYTES)).decode()
     pending = Pending(pending_id, machine_key, request.node_key, request, source, now)
     t.pending[pending_id] = pending
     t.deadlines.set(Due.PENDING, pending_id, now + PENDING_LIFE)
@@ -104,7 +107,10 @@ def _waiting(entries: Iterable[Pending]) -> list[Pending]:
 
 def _make_room(t: Tailnet, source: str) -> None:
     """Anybody with a fresh key can get here: eight per address, and the oldest go first when full."""
-    if sum(entry.source == source for entry in _waiting(t.pending.values())) >= t.settings.pending_per_address:
+    if (
+        sum(entry.source == source for entry in _waiting(t.pending.values()))
+        >= t.settings.pending_per_address
+    ):
         raise Busy(f"too many devices from {source} are waiting for approval; try again later", 60)
     while len(t.pending) >= t.settings.pending_limit:
         forget_pending(t, next(iter(t.pending)))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import pwd
 import socket
 import struct
-from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
@@ -19,18 +19,14 @@ from typing import Protocol
 from aiohttp import web
 
 from meshbox import log
-from meshbox.errors import Busy, Unauthenticated
+from meshbox.errors import Busy, StoreError, Unauthenticated
 from meshbox.serve.api.call import Context
+from meshbox.serve.attempts import Attempts
 from meshbox.tailnet import apikeys
 
 GUESSES = 10
-GUESS_WINDOW = 60.0
-"""Wrong API keys one address may show in how many seconds. A key has 256 random bits; this is for
-the log and the CPU."""
-
-GUESSERS = 4096
-"""Addresses remembered; the longest silent one is forgotten for a new one. An attacker with more
-addresses than this gains guesses, not keys."""
+"""Wrong API keys one address may show per minute. A key has 256 random bits; this is for the log and
+the CPU."""
 
 _UCRED = struct.Struct("3i")
 
@@ -60,11 +56,11 @@ class TokenDoor:
 
     def __init__(self, address_of: Callable[[web.Request], str]) -> None:
         self._address_of = address_of
-        self._guesses = Guesses()
+        self._guesses = Attempts()
 
     def actor(self, request: web.Request, context: Context, now: float) -> str:
         address = self._address_of(request)
-        wait = self._guesses.wait(address, now)
+        wait = self._guesses.wait(_place(address), GUESSES, now)
         if wait:
             raise Busy("too many wrong API keys from this address; try again later", wait)
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
@@ -74,35 +70,17 @@ class TokenDoor:
             )
         key = apikeys.check(context.tailnet, text.strip(), now) if scheme.lower() == "bearer" else None
         if key is None:
-            self._guesses.note(address, now)
+            self._guesses.note(_place(address), now)
             log.emit_limited("api_key_refused", address, peer_ip=address)
             raise Unauthenticated("Unauthorized: this API key is unknown, expired or revoked")
+        # A full disk must not lock administrators out: what they came for may still be readable.
+        with suppress(StoreError):
+            apikeys.note_use(context.tailnet, key, now)
         return f"api:{key.prefix}"
 
 
-class Guesses:
-    """Wrong keys per address (IPv6: per /64) in the last minute."""
-
-    def __init__(self) -> None:
-        self._made: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def wait(self, address: str, now: float) -> int:
-        """Seconds until this address is listened to again; 0 when it is."""
-        made = self._made.get(_place(address))
-        if made is None or len(made) < GUESSES or made[0] <= now - GUESS_WINDOW:
-            return 0
-        return int(made[0] + GUESS_WINDOW - now) + 1
-
-    def note(self, address: str, now: float) -> None:
-        place = _place(address)
-        made = self._made.setdefault(place, deque(maxlen=GUESSES))
-        made.append(now)
-        self._made.move_to_end(place)
-        if len(self._made) > GUESSERS:
-            self._made.popitem(last=False)
-
-
 def _place(address: str) -> str:
+    """Counted together: an IPv4 address, an IPv6 /64 (one customer has that many)."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
