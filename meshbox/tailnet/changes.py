@@ -50,12 +50,15 @@ class Common(IntFlag):
     USERS = auto()
 
 
+NOTHING_COMMON = Common(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Dirty:
     """The sum of the changes between two cursors."""
 
     nodes: Mapping[int, Fact] = field(default_factory=dict)
-    common: Common = Common(0)
+    common: Common = NOTHING_COMMON
 
 
 class Gap:

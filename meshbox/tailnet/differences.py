@@ -6,7 +6,6 @@ from meshbox.tailnet.changes import Fact
 from meshbox.tailnet.model import Node, Report
 
 
-
 def node_facts(old: Node | None, new: Node, now: float) -> Fact:
     """The dirty facts after `new` took the place of `old` (None: the node is new).
 

@@ -82,7 +82,7 @@ def register(
     if node is not None and not node.is_expired(now):
         return Accepted(_shorten(t, node, request, now))
     if request.auth_key:
-        return _register_with_key(t, machine_key, request, now)
+        return _register_with_key(t, machine_key, request, request.auth_key, now)
     if request.followup:
         pending = find_pending(t, request.followup, machine_key, request.node_key)
         if pending is not None and pending.state == "waiting":
@@ -111,9 +111,9 @@ def reject(t: Tailnet, pending_id: str, actor: str, now: float) -> None:
 
 
 def _register_with_key(
-    t: Tailnet, machine_key: MachineKey, request: RegisterRequest, now: float
+    t: Tailnet, machine_key: MachineKey, request: RegisterRequest, text: str, now: float
 ) -> Outcome:
-    key = check_auth_key(t, request.auth_key, now)
+    key = check_auth_key(t, text, now)
     if isinstance(key, KeyRefused):
         return Refused(key.reason)
     wanted = request.hostinfo.request_tags if request.hostinfo else ()

@@ -87,7 +87,7 @@ class Mapper:
             fields["PacketFilter"] = ALLOW_ALL
         if common & Common.USERS:
             # Only owners of nodes in sight: a hidden user's name is as hidden as the nodes.
-            owners = sorted({self.peers.owner(node_id) for node_id in members(view) if node_id in self.t.nodes})
+            owners = sorted({self.peers.owner(node_id) for node_id in members(view & self.t.everyone)})
             fields["UserProfiles"] = [self.peers.profile(owner) for owner in owners]
         return fields
 

@@ -65,13 +65,14 @@ class Peers:
         if user_id == TAGGED_DEVICES_ID:
             return user_profile(user_id, TAGGED_DEVICES_NAME, "Tagged Devices")
         user = self._t.users[user_id]
-        return user_profile(user.id, user.email or user.name, user.display_name or user.name, user.picture_url)
+        login = user.email or user.name
+        return user_profile(user.id, login, user.display_name or user.name, user.picture_url)
 
     def self_node(self, node: Node, now: float) -> Json:
         """The node as it is told about itself. All of its capabilities, every time: it replaces
         what the client knew."""
         report = self._t.report(node.id)
-        json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo)))
+        json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo, report.advertised_routes)))
         json["Machine"] = str(node.machine_key)
         json["MachineAuthorized"] = True
         json["HomeDERP"] = report.home_derp

@@ -10,6 +10,10 @@ OFFLINE_GRACE = 1.0
 """Seconds a node stays online after its last session ended. A client that restarts its long poll
 is back in 10-50 ms; people watching `tailscale status` expect the truth within two seconds."""
 
+CGNAT = IPv4Network("100.64.0.0/10")
+ULA = IPv6Network("fd7a:115c:a1e0::/48")
+"""The ranges that clients treat as a tailnet's; other prefixes work poorly."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExtraRecord:
@@ -34,8 +38,8 @@ class Settings:
     """Durations are seconds; `node_expiry` 0 means keys of user-owned nodes never expire."""
 
     dns: DnsSettings = field(default_factory=DnsSettings)
-    prefix_v4: IPv4Network | None = IPv4Network("100.64.0.0/10")
-    prefix_v6: IPv6Network | None = IPv6Network("fd7a:115c:a1e0::/48")
+    prefix_v4: IPv4Network | None = CGNAT
+    prefix_v6: IPv6Network | None = ULA
     allocation: Literal["sequential", "random"] = "sequential"
     node_expiry: float = 0.0
     ephemeral_timeout: float = 1800.0

@@ -33,7 +33,7 @@ def create(t: Tailnet, wish: UserWish, actor: str, now: float) -> User:
     _check_name(t, wish.name)
     for text in (wish.display_name, wish.email, wish.picture_url):
         if len(text) > TEXT_LIMIT or not text.isprintable():
-            raise Invalid(f"display name, e-mail and picture are printable and at most {TEXT_LIMIT} characters")
+            raise Invalid(f"display name, e-mail and picture: printable, at most {TEXT_LIMIT} characters")
     user = User(
         t.store.new_id("user"), wish.name, now, wish.display_name, wish.email, picture_url=wish.picture_url
     )
@@ -70,7 +70,7 @@ def require(t: Tailnet, user_id: int) -> User:
 
 def _check_name(t: Tailnet, name: str) -> None:
     if not NAME.fullmatch(name):
-        raise Invalid(f"{name!r} cannot be a user name: letters, digits and . _ @ + - , at most 63, no spaces")
+        raise Invalid(f"{name!r} cannot be a user name: at most 63 letters, digits and . _ @ + -")
     if name == TAGGED_DEVICES_NAME:
         raise Invalid(f"{name!r} is the name clients show for the owner of tagged nodes; choose another")
     if name in t.by_user_name:

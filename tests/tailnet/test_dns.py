@@ -7,7 +7,9 @@ from meshbox.tailnet.settings import DnsSettings, ExtraRecord, Settings
 
 
 def test_magic_dns_answers_its_domain_and_the_reverse_zones() -> None:
-    config = dns_config(Settings(dns=DnsSettings(base_domain="mesh.example.org", search_domains=("corp.example",))))
+    config = dns_config(
+        Settings(dns=DnsSettings(base_domain="mesh.example.org", search_domains=("corp.example",)))
+    )
     assert config["Proxied"] is True
     assert config["Domains"] == ["mesh.example.org", "corp.example"]
     routes = config["Routes"]
@@ -54,4 +56,6 @@ def test_odd_prefixes_make_few_zones() -> None:
 
 
 def test_names_end_in_a_dot() -> None:
-    assert node_fqdn(Settings(dns=DnsSettings(base_domain="mesh.example.org")), "lab") == "lab.mesh.example.org."
+    assert (
+        node_fqdn(Settings(dns=DnsSettings(base_domain="mesh.example.org")), "lab") == "lab.mesh.example.org."
+    )
