@@ -50,4 +50,10 @@ EVENTS: dict[str, Event] = {
         "{logger}: {message}",
         "A library warns of something. Nothing has to be done unless it repeats.",
     ),
+    "page_failed": Event(
+        "error",
+        "page {route} failed by a fault of meshbox (request {req}): {err}",
+        "A page ended in an error that meshbox did not expect, and was answered with 500. Report it with the "
+        "err field, which holds the traceback.",
+    ),
 }
