@@ -1,1 +1,5 @@
-"""What survives: the only room that knows SQL."""
+"""What survives: the database, its schema and its backups."""
+
+from meshbox.store.store import SqliteStore, open
+
+__all__ = ["SqliteStore", "open"]
