@@ -32,7 +32,7 @@ SERVE = """
 import sys, http.server
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = sys.argv[2].encode()
+        body = open(sys.argv[2], "rb").read()
         self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
         self.wfile.write(body)
     def log_message(self, *_): pass
@@ -211,7 +211,7 @@ class Client:
         """Ping with `tailscale ping` until an answer comes the wanted way; returns the pong line."""
 
         def look() -> str | None:
-            said = self.cli("ping", "--c=1", "--timeout=2s", "--until-direct=false", target, check=False).text
+            said = self.cli("ping", "--c=1", "--timeout=2s", target, check=False).text
             pong = re.search(r"^pong from .*$", said, re.MULTILINE)
             if pong is None:
                 raise LabError(said)
@@ -236,6 +236,8 @@ class Client:
 
     def offer(self, text: str, port: int = 8000) -> None:
         """Serve `text` over HTTP on this machine."""
+        page = self.directory / f"page-{port}"
+        page.write_text(text)
         daemon = Daemon(f"web server of {self.name}", self.directory / "web.log")
-        daemon.start(self.host.inside([sys.executable, "-c", SERVE, str(port), text]))
+        daemon.start(self.host.inside([sys.executable, "-c", SERVE, str(port), str(page)]))
         self._helpers.append(daemon)

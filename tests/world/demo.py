@@ -18,20 +18,19 @@ from tests.world.clients import CACHE, NEWEST, ROOT
 from tests.world.lab import Lab
 from tests.world.process import LabError, eventually
 
+STARTED = time.monotonic()
+
 
 def say(text: str) -> None:
     """One line for the person watching."""
-    print(f"{time.monotonic() - BEGAN:5.1f} s  {text}", flush=True)
-
-
-BEGAN = time.monotonic()
+    print(f"{time.monotonic() - STARTED:5.1f} s  {text}", flush=True)
 
 
 def build_clients() -> None:
     """The first demo on a machine builds the official client."""
     if (CACHE / NEWEST / "tailscaled").exists() and (CACHE / NEWEST / "tailscale").exists():
         return
-    print(f"Building the official client {NEWEST} first (a few minutes, only this once).", flush=True)
+    say(f"Building the official client {NEWEST} first (a few minutes, only this once).")
     subprocess.run([str(ROOT / "scripts/build-clients.sh"), NEWEST], check=True)
 
 
