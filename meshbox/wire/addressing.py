@@ -21,15 +21,18 @@ CACHED_TEXTS = 8192
 as much as finding it here."""
 
 
-@lru_cache(CACHED_TEXTS)
 def reachable_endpoint(endpoint: str) -> str | None:
     """The endpoint in canonical form, or None when no peer could ever send to it.
 
     Clients do report such addresses: link-local ones, which mean another host on each network, and
     zoned ones, which mean nothing elsewhere.
     """
-    if len(endpoint) > LONGEST_ENDPOINT:
-        return None
+    # Asked outside the cache, or a few thousand texts of a megabyte would live in it.
+    return None if len(endpoint) > LONGEST_ENDPOINT else _reachable_endpoint(endpoint)
+
+
+@lru_cache(CACHED_TEXTS)
+def _reachable_endpoint(endpoint: str) -> str | None:
     host, colon, port = endpoint.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 0xFFFF):
         return None
@@ -49,13 +52,19 @@ def reachable_endpoint(endpoint: str) -> str | None:
     return f"{address}:{int(port)}" if address.version == 4 else f"[{address}]:{int(port)}"
 
 
-@lru_cache(CACHED_TEXTS)
 def parse_prefix(prefix: str) -> Prefix:
     """The prefix without host bits (clients skip rules and routes that have any). Raises Malformed."""
+    if len(prefix) > LONGEST_PREFIX:
+        raise Malformed(f"{prefix[:LONGEST_PREFIX]!r}... is not a prefix")
+    return _parse_prefix(prefix)
+
+
+@lru_cache(CACHED_TEXTS)
+def _parse_prefix(prefix: str) -> Prefix:
     address, slash, bits = prefix.partition("/")
     # ip_network would also take a netmask, or an address alone; Go takes neither.
-    if not slash or len(prefix) > LONGEST_PREFIX or "%" in address or not (bits.isascii() and bits.isdigit()):
-        raise Malformed(f"{prefix[:LONGEST_PREFIX]!r} is not a prefix")
+    if not slash or "%" in address or not (bits.isascii() and bits.isdigit()):
+        raise Malformed(f"{prefix!r} is not a prefix")
     try:
         return ip_network((ip_address(address), int(bits)), strict=False)
     except ValueError:

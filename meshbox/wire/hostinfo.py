@@ -9,7 +9,7 @@ hides a node from `tailscale status`); and 64 KiB from each of ten thousand node
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from meshbox.errors import Malformed
@@ -86,7 +86,7 @@ class Hostinfo:
     @property
     def for_self(self) -> bytes:
         """What the node itself is sent, as JSON."""
-        return self_view(self.full)
+        return self_view(self.full, self.routable_ips)
 
 
 def read_hostinfo(document: Json) -> Hostinfo:
@@ -94,7 +94,7 @@ def read_hostinfo(document: Json) -> Hostinfo:
     net_info = child(document, "NetInfo") or {}
     routes, is_cut = _routes(document)
     return Hostinfo(
-        full=_full(document),
+        full=_full(document, routes),
         hostname=line(document, "Hostname", HOSTNAME_LIMIT),
         os=line(document, "OS", OS_LIMIT),
         client_version=line(document, "IPNVersion", CLIENT_VERSION_LIMIT),
@@ -119,21 +119,22 @@ def peer_view(full: bytes) -> bytes:
     return compact(_peer_fields(parse_object(full)))
 
 
-def self_view(full: bytes) -> bytes:
-    """What peers see, with the routes and tags the node asked for."""
+def self_view(full: bytes, routes: Iterable[Prefix]) -> bytes:
+    """What peers see, with the routes (as last reported) and the tags the node asked for."""
     document = parse_object(full)
-    fields = _peer_fields(document)
-    routes = [str(route) for route in _routes(document)[0]]
-    tags = [tag for tag in request_tags(document) if TAG.fullmatch(tag)]
-    return compact(fields | omit_empty({"RoutableIPs": routes, "RequestTags": tags}))
+    wanted = document.get("RequestTags")
+    tags = [tag for tag in wanted if type(tag) is str and TAG.fullmatch(tag)] if type(wanted) is list else []
+    asked = omit_empty({"RoutableIPs": [str(route) for route in routes], "RequestTags": tags[:TAG_LIMIT]})
+    return compact(_peer_fields(document) | asked)
 
 
-def _full(document: Json) -> bytes:
+def _full(document: Json, routes: tuple[Prefix, ...]) -> bytes:
     full = compact(document)
     if len(full) > HOSTINFO_LIMIT:
-        # A busy server may list thousands of open ports. Nobody needs them: drop those first.
-        slim = document | {"Services": list(_peer_services(document.get("Services")))}
-        full = compact(slim)
+        # A busy server may list thousands of open ports, an app connector thousands of learned
+        # routes. Nobody here needs them: they go first.
+        services = list(_peer_services(document.get("Services")))
+        full = compact(document | {"Services": services, "RoutableIPs": [str(route) for route in routes]})
     if len(full) > HOSTINFO_LIMIT:
         raise Malformed(f"Hostinfo has {len(full)} bytes; at most {HOSTINFO_LIMIT} are allowed")
     return full
@@ -142,13 +143,15 @@ def _full(document: Json) -> bytes:
 def _routes(document: Json) -> tuple[tuple[Prefix, ...], bool]:
     """The advertised prefixes, each once, and whether there were too many."""
     routes: dict[Prefix, None] = {}
-    for route in items(document, "RoutableIPs"):
-        if len(routes) == ROUTE_LIMIT:
-            return tuple(routes), True
-        if type(route) is not str:
+    for written in items(document, "RoutableIPs"):
+        if type(written) is not str:
             raise Malformed("RoutableIPs is not a list of texts")
-        if route:  # Go writes its zero prefix as an empty text.
-            routes[_route(route)] = None
+        if not written:  # Go's zero prefix.
+            continue
+        route = _route(written)
+        if len(routes) == ROUTE_LIMIT and route not in routes:
+            return tuple(routes), True
+        routes[route] = None
     return tuple(routes), False
 
 
@@ -180,11 +183,11 @@ def _words(value: object, limit: int) -> str:
 def _peer_services(services: object) -> Iterator[Json]:
     found = 0
     for service in services if type(services) is list else ():
-        if type(service) is not dict or service.get("Proto") not in PEER_SERVICES:
+        if type(service) is not dict:
             continue
-        port = service.get("Port")
-        if type(port) is int and 0 < port <= 0xFFFF:
-            yield {"Proto": service["Proto"], "Port": port}
+        proto, port = service.get("Proto"), service.get("Port")
+        if type(proto) is str and proto in PEER_SERVICES and type(port) is int and 0 < port <= 0xFFFF:
+            yield {"Proto": proto, "Port": port}
             found += 1
             if found == PEER_SERVICE_LIMIT:
                 return
