@@ -52,11 +52,10 @@ def take(t: Tailnet, machine_key: MachineKey, request: MapRequest, now: float) -
 
 
 def note_registration(t: Tailnet, node: Node, request: RegisterRequest) -> None:
-    """Keep the host facts of a registration; endpoints and home relay it lacks stay as they were."""
-    report = replace(t.report(node.id), capver=request.version)
-    if request.hostinfo is not None:
-        report = _with_hostinfo(report, request.hostinfo)
-    t.tell(node.id, report)
+    """The host facts of a device's first registration. Later ones tell nothing: their Hostinfo lacks
+    the network part, and the map request that follows at once has all of it."""
+    if request.hostinfo is not None and node.id not in t.reports:
+        t.tell(node.id, _with_hostinfo(Report(capver=request.version), request.hostinfo))
 
 
 def _with_hostinfo(report: Report, hostinfo: Hostinfo) -> Report:

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from meshbox.errors import Conflict, Invalid, NotFound
-from meshbox.tailnet import devices, users
+from meshbox.tailnet import devices
 from meshbox.tailnet.tailnet import Tailnet
-from meshbox.tailnet.users import UserWish
 from tests.tailnet.build import NOW, join, make_key, make_tailnet, node_key
 
 
@@ -55,27 +54,3 @@ def test_a_deleted_node_frees_its_name_and_never_its_id(t: Tailnet) -> None:
     devices.delete(t, node.id, "test", NOW)
     again = join(t, 2, key)
     assert again.name == "lab" and again.id > node.id
-
-
-def test_a_user_with_nodes_stays(t: Tailnet) -> None:
-    node = join(t, 1, make_key(t))
-    user_id = t.by_user_name["ana"]
-    with pytest.raises(Conflict):
-        users.delete(t, user_id, "test", NOW)
-    devices.delete(t, node.id, "test", NOW)
-    users.delete(t, user_id, "test", NOW)
-    assert not t.users and not t.auth_keys and not t.by_user_name
-
-
-@pytest.mark.parametrize("name", ["", "a b", "x" * 64, "<b>", "tagged-devices", "../x"])
-def test_bad_user_names(t: Tailnet, name: str) -> None:
-    with pytest.raises(Invalid):
-        users.create(t, UserWish(name), "test", NOW)
-
-
-def test_a_user_name_is_unique_and_renames_follow(t: Tailnet) -> None:
-    user = users.create(t, UserWish("ana"), "test", NOW)
-    with pytest.raises(Conflict):
-        users.create(t, UserWish("ana"), "test", NOW)
-    assert users.rename(t, user.id, "bo", "test", NOW).name == "bo"
-    assert "ana" not in t.by_user_name
