@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from meshbox.errors import Conflict
 from meshbox.tailnet.authkeys import KeyRefused, check_auth_key, spend
 from meshbox.tailnet.identity import Login, Owner, settle_node
-from meshbox.tailnet.model import Audit, Node
-from meshbox.tailnet.pending import Pending, decide, find_pending, open_pending, require_waiting
+from meshbox.tailnet.model import Audit, Node, Pending
+from meshbox.tailnet.pending import decide, find_pending, open_pending, require_waiting
 from meshbox.tailnet.ports import Delete, Put, Step
 from meshbox.tailnet.report import note_registration
 from meshbox.tailnet.tailnet import Tailnet

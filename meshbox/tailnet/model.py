@@ -15,9 +15,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
+from meshbox.wire.tailcfg import RegisterRequest
 
 Prefix = IPv4Network | IPv6Network
 RegisterMethod = Literal["key", "approval", "oidc"]
+PendingState = Literal["waiting", "approved", "rejected"]
+
+REGISTER_PATH = "/register/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,24 @@ class Report:
     os: str = ""
     client_version: str = ""
     last_seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A registration that waits for a person; bound to the machine key and node key that asked.
+    Its id is a bearer secret: it stands in the URL that the user is shown."""
+
+    id: str
+    machine_key: MachineKey
+    node_key: NodeKey
+    request: RegisterRequest
+    source: str
+    created_at: float
+    state: PendingState = "waiting"
+
+    @property
+    def path(self) -> str:
+        return REGISTER_PATH + self.id
 
 
 @dataclass(frozen=True, slots=True)

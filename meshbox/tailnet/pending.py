@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
 
 from meshbox.errors import Busy, NotFound
 from meshbox.tailnet.deadlines import Due
+from meshbox.tailnet.model import Pending, PendingState
+from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.keys import MachineKey, NodeKey
 from meshbox.wire.tailcfg import RegisterRequest
-
-if TYPE_CHECKING:
-    from meshbox.tailnet.tailnet import Tailnet
 
 PENDING_LIFE = 900.0
 """Seconds a registration waits for approval."""
@@ -27,25 +25,6 @@ ID_BYTES = 24
 
 ID_PREFIX = "reg-"
 """People type the id after `meshbox auth approve`: it must not begin with a dash, as random base64 may."""
-
-REGISTER_PATH = "/register/"
-
-State = Literal["waiting", "approved", "rejected"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    id: str
-    machine_key: MachineKey
-    node_key: NodeKey
-    request: RegisterRequest
-    source: str
-    created_at: float
-    state: State = "waiting"
-
-    @property
-    def path(self) -> str:
-        return REGISTER_PATH + self.id
 
 
 def open_pending(
@@ -78,7 +57,7 @@ def find_pending(t: Tailnet, url_or_id: str, machine_key: MachineKey, node_key: 
     return pending
 
 
-def decide(t: Tailnet, pending: Pending, state: State) -> None:
+def decide(t: Tailnet, pending: Pending, state: PendingState) -> None:
     t.pending[pending.id] = replace(pending, state=state)
     t.announce()
 

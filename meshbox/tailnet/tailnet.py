@@ -19,8 +19,7 @@ from meshbox.tailnet.addresses import AddressPool
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import node_facts, report_facts
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Report, User
-from meshbox.tailnet.pending import Pending
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import Settings

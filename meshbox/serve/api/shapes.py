@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from meshbox.serve.api.call import Json
 from meshbox.serve.api.moments import write_moment
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, User
-from meshbox.tailnet.pending import PENDING_LIFE, Pending
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Pending, User
+from meshbox.tailnet.pending import PENDING_LIFE
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from meshbox.serve.api.audience import Audience
 from meshbox.serve.pages.page import Page, View, page
-from meshbox.tailnet.pending import PENDING_LIFE, Pending
+from meshbox.tailnet.model import Pending
+from meshbox.tailnet.pending import PENDING_LIFE
 
 REFRESH = 5
 """Seconds between two looks at whether somebody has decided."""
