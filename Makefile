@@ -1,0 +1,46 @@
+# Each target is enough on a fresh Debian machine: it installs what is missing and says so.
+#
+#   make run        a server with its first user and a key; prints the line to type on another machine
+#   make demo       two official clients join and reach each other, in network namespaces (root)
+#   make test       all tests, with official clients where namespaces can be made (root)
+#   make test-fast  the tests that need neither root nor the official clients
+#   make lint       ruff and mypy --strict
+#   make bench      the project's own figures
+#   make docs       docs/config.md, written from the schema
+#   make venv       .venv, with .venv/bin/meshbox
+#
+# PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer). ARGS="-k noise" goes to pytest.
+
+ARGS ?=
+RUN := .venv/bin/python
+
+.PHONY: run demo test test-fast lint bench docs venv clean
+
+venv:
+	@sh scripts/setup-venv.sh
+
+run: venv
+	@$(RUN) -m meshbox.cli.main quickstart
+
+demo: venv
+	@sh scripts/demo.sh
+
+test: venv
+	@sh scripts/run-tests.sh $(ARGS)
+
+test-fast: venv
+	@$(RUN) -m pytest -m "not world and not root and not slow" $(ARGS)
+
+lint: venv
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy --strict meshbox
+
+bench: venv
+	@$(RUN) -m tests.bench
+
+docs: venv
+	@$(RUN) -m meshbox.config.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
