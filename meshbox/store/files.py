@@ -7,8 +7,11 @@ not at all.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from meshbox.errors import StoreBroken
@@ -80,6 +83,21 @@ def make_private(path: Path) -> None:
     with explained(str(path)):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             path.chmod(FILE_MODE)
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Nobody else writes drafts into this directory: two backups of one name at a time would
+    publish each other's half. Raises StoreBroken when somebody does."""
+    with explained(str(directory)):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StoreBroken(f"another backup or restore into {directory} is running: wait for it") from None
+    finally:
+        os.close(descriptor)
 
 
 def start_draft(path: Path) -> Path:

@@ -54,7 +54,8 @@ def upgrade(path: Path, now: float, migrations: Sequence[Migration] = MIGRATIONS
     StoreFull; then the database is what it was."""
     connection = Connection(path, str(path))
     try:
-        found = check_version(connection, migrations)
+        with explained(str(path)):
+            found = check_version(connection.raw, str(path), migrations)
         due = [step for step in migrations if step.version > found]
         if not due:
             return Schema(found, found)
@@ -73,16 +74,14 @@ def upgrade(path: Path, now: float, migrations: Sequence[Migration] = MIGRATIONS
         connection.close()
 
 
-def check_version(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
-    """The schema the database has. Raises StoreNewer when it is beyond ours."""
+def check_version(raw: sqlite3.Connection, subject: str, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """The schema the database has. Raises StoreNewer when it is beyond ours, and sqlite3 errors."""
     newest = migrations[-1].version
-    with explained(connection.subject):
-        found, writer = connection.raw.execute(
-            "SELECT version, applied_by FROM schema_version ORDER BY version DESC LIMIT 1"
-        ).fetchone() or (0, "")
+    newest_row = raw.execute("SELECT version, applied_by FROM schema_version ORDER BY version DESC LIMIT 1")
+    found, writer = newest_row.fetchone() or (0, "")
     if found > newest:
         raise StoreNewer(
-            f"{connection.subject} has schema {found}, written by meshbox {writer}; this is meshbox "
+            f"{subject} has schema {found}, written by meshbox {writer}; this is meshbox "
             f"{__version__}, which knows up to {newest}: install meshbox {writer} or newer again, "
             "or restore the copy taken before that upgrade"
         )
@@ -93,7 +92,7 @@ def _back_up(path: Path, found: int, target: int) -> Path:
     """A copy under a fixed name: an upgrade that fails at each start must not fill the disk."""
     backup = path.with_name(f"{path.name}.schema-{found}.backup")
     try:
-        snapshot.copy(path, backup)
+        snapshot.copy(path, backup, snapshot.check_pages)
     except StoreFull as error:
         raise StoreFull(
             f"{error}: the upgrade to schema {target} needs a backup first and was not begun"

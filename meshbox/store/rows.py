@@ -36,6 +36,7 @@ class Shape(Generic[V]):
         fields = [field for field in model._meta.sorted_fields if field.name in own]
         self.table: str = model._meta.table_name
         self.columns: tuple[str, ...] = tuple(field.name for field in fields)
+        self.value_type = value_type
         self._make: Callable[..., V] = value_type
         self._read_fields: Callable[[V], Row] = attrgetter(*self.columns)
         self._encode = _conversions(fields, "db_value")

@@ -11,9 +11,9 @@ import pytest
 
 from meshbox import store
 from meshbox.errors import Conflict, StoreBroken
-from meshbox.store.journal import CHANGES_KEPT, TRIM_EVERY
+from meshbox.store import journal
 from meshbox.store.store import SqliteStore
-from meshbox.tailnet.model import Audit
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, User
 from meshbox.tailnet.ports import Committed, Delete, Put, Saved, Spend, Step
 from meshbox.wire.keys import MachineKey, NodeKey
 from tests.store.samples import START, api_key, auth_key, digest, node, report, user
@@ -60,11 +60,12 @@ def test_everything_comes_back_as_it_was(kept: SqliteStore) -> None:
         node(3, ipv6=None, approved_routes=(ip_network("10.0.0.0/8"), ip_network("::/0")), expires_at=START),
         node(4, name_is_chosen=True, hostname="", register_method="oidc"),
     ]
-    for value in [*people, *keys, *tokens, *boxes]:
+    values: list[User | Node | AuthKey | ApiKey] = [*people, *keys, *tokens, *boxes]
+    for value in values:
         kept.commit([Put(value)])
     told = {1: report(1), 3: report(3, disco_key=None, endpoints=(), advertised_routes=(), last_seen=None)}
     kept.flush(told)
-    expected = Saved(len([*people, *keys, *tokens, *boxes]), people, boxes, told, keys, tokens)
+    expected = Saved(len(values), people, boxes, told, keys, tokens)
     assert contents(kept) == expected
     reopened = again(kept)
     assert contents(reopened) == expected
@@ -204,12 +205,14 @@ def test_since_gives_the_batches_back_in_order(kept: SqliteStore) -> None:
     reopened.close()
 
 
-def test_changes_are_bounded_and_a_gap_is_told(kept: SqliteStore) -> None:
-    total = CHANGES_KEPT + 2 * TRIM_EVERY + 1
+def test_changes_are_bounded_and_a_gap_is_told(kept: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "CHANGES_KEPT", 50)
+    monkeypatch.setattr(journal, "TRIM_EVERY", 10)
+    total = 50 + 2 * 10 + 1
     for _ in range(total):
         kept.commit([Put(user(1))])
-    oldest = total - 1 - CHANGES_KEPT
-    assert len(kept.since(oldest)) == CHANGES_KEPT + 1
+    oldest = total - 1 - 50
+    assert len(kept.since(oldest)) == 51
     with pytest.raises(StoreBroken, match="load the database again"):
         kept.since(oldest - 1)
     reopened = again(kept)
