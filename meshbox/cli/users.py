@@ -1,0 +1,82 @@
+"""`meshbox users`: who nodes belong to."""
+
+from __future__ import annotations
+
+import click
+
+from meshbox.cli.ask import confirm
+from meshbox.cli.client import connect
+from meshbox.cli.group import Group
+from meshbox.cli.kinds import USERS, call_user
+from meshbox.cli.options import Options
+from meshbox.cli.output import write_change, write_list, write_one
+
+users = Group("users", help="Create, list, rename and delete users.")
+
+
+@users.add("ls", name="list")
+@click.option("-n", "--name", default="", help="Only the user with this name.")
+@click.option("-e", "--email", default="", help="Only users with this e-mail address.")
+@click.option("-i", "--identifier", default="", hidden=True)
+@click.pass_obj
+def list_users(options: Options, name: str, email: str, identifier: str) -> None:
+    """List users."""
+    found = connect(options).get("user", name=name, email=email, id=identifier)["users"]
+    write_list(options, USERS, found)
+
+
+@users.add(name="show")
+@click.argument("user")
+@click.pass_obj
+def show_user(options: Options, user: str) -> None:
+    """Show one user."""
+    write_one(options, USERS, connect(options).get("user", user)["user"])
+
+
+@users.add("new", "c", name="create")
+@click.argument("name")
+@click.option("-d", "--display-name", default="", help="Name as people write it.")
+@click.option("-e", "--email", default="", help="E-mail address, only a label.")
+@click.option("-p", "--picture-url", default="", help="Address of a picture.")
+@click.pass_obj
+def create_user(options: Options, name: str, display_name: str, email: str, picture_url: str) -> None:
+    """Create a user."""
+    wish = {"name": name, "displayName": display_name, "email": email, "pictureUrl": picture_url}
+    user = connect(options).post("user", body=wish)["user"]
+    write_change(options, USERS, user, f"created {call_user(user)}")
+
+
+@users.add("mv", name="rename")
+@click.argument("user", required=False)
+@click.argument("new_name", required=False)
+@click.option("-i", "--identifier", default="", hidden=True)
+@click.option("-n", "--name", "old_name", default="", hidden=True)
+@click.option("-r", "--new-name", "new", default="", hidden=True)
+@click.pass_obj
+def rename_user(
+    options: Options, user: str | None, new_name: str | None, identifier: str, old_name: str, new: str
+) -> None:
+    """Rename a user. The nodes stay with it."""
+    wanted = user or identifier or old_name
+    name = new_name or new
+    if not wanted or not name:
+        raise click.UsageError("wants the user and the new name: meshbox users rename USER NEW_NAME")
+    renamed = connect(options).post("user", wanted, "rename", name)["user"]
+    write_change(options, USERS, renamed, f"renamed {wanted} to {renamed['name']}")
+
+
+@users.add("destroy", "rm", "del", name="delete")
+@click.argument("user", required=False)
+@click.option("-i", "--identifier", default="", hidden=True)
+@click.option("-n", "--name", default="", hidden=True)
+@click.pass_obj
+def delete_user(options: Options, user: str | None, identifier: str, name: str) -> None:
+    """Delete a user that has no nodes, with the user's pre-auth keys."""
+    wanted = user or identifier or name
+    if not wanted:
+        raise click.UsageError("wants the user: meshbox users delete USER")
+    api = connect(options)
+    found = api.get("user", wanted)["user"]
+    confirm(options, f"Delete {call_user(found)} and its pre-auth keys?")
+    api.delete("user", found["id"])
+    write_change(options, USERS, found, f"deleted {call_user(found)}")
