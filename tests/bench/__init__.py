@@ -1,0 +1,1 @@
+"""The project's own figures (`make bench`): tables, never a verdict. Processor time, not wall time."""

@@ -1,0 +1,17 @@
+"""`make bench`: maps without sockets, then a real server with fake clients. Sizes may be given."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.bench import maps, server
+
+
+def main() -> None:
+    counts = tuple(int(word) for word in sys.argv[1:])
+    maps.run(counts or (100, 1000, 10_000))
+    server.run(counts or (50, 300))
+
+
+if __name__ == "__main__":
+    main()
