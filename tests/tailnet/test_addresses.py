@@ -140,12 +140,16 @@ def test_a_released_address_rests_until_all_others_were_given() -> None:
 
 
 def test_after_a_restart_it_goes_on_after_the_highest() -> None:
-    taken = [IPv4Address("100.64.0.7"), IPv6Address("fd7a:115c:a1e0::7"), IPv4Address("100.64.0.2")]
+    taken: list[Address] = [
+        IPv4Address("100.64.0.7"),
+        IPv6Address("fd7a:115c:a1e0::7"),
+        IPv4Address("100.64.0.2"),
+    ]
     assert texts(allocate(AddressPool(V4, V6, taken=taken), 1)) == [("100.64.0.8", "fd7a:115c:a1e0::8")]
 
 
 def test_addresses_of_an_earlier_prefix_are_passed_over() -> None:
-    foreign = [IPv4Address("10.0.0.1"), IPv6Address("fd00::1"), IPv4Address("100.100.100.100")]
+    foreign: list[Address] = [IPv4Address("10.0.0.1"), IPv6Address("fd00::1"), IPv4Address("100.100.100.100")]
     pool = AddressPool(V4, V6, taken=foreign)
     assert texts(allocate(pool, 1)) == [("100.64.0.1", "fd7a:115c:a1e0::1")]
     for address in foreign:
@@ -243,7 +247,7 @@ class PoolLife(RuleBasedStateMachine):
         try:
             self.pool.take(address)
         except Conflict:
-            assert address in self.taken or address not in set(self.usable(self.v4))
+            assert address in self.taken or not self.is_usable(address, self.v4)
             return multiple()
         self.check_given(address)
         return (address, None)
@@ -271,13 +275,16 @@ class PoolLife(RuleBasedStateMachine):
         assert address not in self.taken
         self.taken.add(address)
 
-    def usable(self, prefix: IPv4Network | IPv6Network) -> list[Address]:
-        return [address for address in prefix.hosts() if not is_reserved(address)]
+    def is_usable(self, address: Address, prefix: IPv4Network | IPv6Network) -> bool:
+        ends = [prefix.network_address]
+        if isinstance(prefix, IPv4Network):
+            ends.append(prefix.broadcast_address)
+        return address not in ends and not is_reserved(address)
 
     def is_full(self, prefix: IPv4Network | IPv6Network | None) -> bool:
         if prefix is None or prefix.num_addresses > 256:
             return False
-        return all(address in self.taken for address in self.usable(prefix))
+        return all(address in self.taken for address in prefix if self.is_usable(address, prefix))
 
 
 TestPoolLife = PoolLife.TestCase
