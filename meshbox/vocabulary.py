@@ -34,6 +34,51 @@ EVENTS: dict[str, Event] = {
         "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
         "for the rest of it.",
     ),
+    "clock_stepped": Event(
+        "warning",
+        "the clock stepped by {seconds} seconds",
+        "The wall clock was set forward or back. Waiting times were moved along, so nobody expires because "
+        "of it; keys whose date has passed by the new time do. If it repeats, look at the time service.",
+    ),
+    "config_warning": Event(
+        "warning",
+        "{key}: {reason}",
+        "Something in the configuration is accepted but does not do what one may expect. The text says what.",
+    ),
+    "connection_refused": Event(
+        "warning",
+        "connections from {peer_ip} are refused or closed ({why})",
+        "Somebody holds connections open without proving anything, or opens too many. Usually a scanner or "
+        "a broken device; if it is a site of yours, raise limits.connections_per_address.",
+    ),
+    "deadline_failed": Event(
+        "error",
+        "what was due could not be done: {err}",
+        "An expiry or a clean-up could not be written to the database. It is tried again in a few seconds; "
+        "the text names the cause.",
+    ),
+    "flush_failed": Event(
+        "error",
+        "reports of nodes could not be written: {err}",
+        "What nodes told about themselves is kept in memory and written as soon as the database takes it. "
+        "The text names the cause, usually a full disk.",
+    ),
+    "handshake_refused": Event(
+        "info",
+        "a tunnel from {peer_ip} could not be opened: {reason}",
+        "A client tried with a wrong key of this server, or something that is no client tried at all. If "
+        "clients of yours cannot connect, the file of noise.private_key_path was replaced: restore it.",
+    ),
+    "health_lost": Event(
+        "error",
+        "{what} is not well: {reason}",
+        "A self-check failed. The text says what has to be done; /health answers fail until then.",
+    ),
+    "health_regained": Event(
+        "info",
+        "{what} is well again",
+        "A self-check that had failed passes.",
+    ),
     "library_debug": Event(
         "debug",
         "{logger}: {message}",
@@ -50,10 +95,96 @@ EVENTS: dict[str, Event] = {
         "{logger}: {message}",
         "A library warns of something. Nothing has to be done unless it repeats.",
     ),
+    "login_waiting": Event(
+        "info",
+        "a device {hostname} from {peer_ip} waits for approval",
+        "Somebody ran `tailscale up` without a key and was shown a link. Approve with `meshbox auth list` "
+        "and `meshbox auth approve`, or let it expire.",
+    ),
+    "loop_late": Event(
+        "warning",
+        "the server was busy and {seconds} seconds late",
+        "Something held the event loop: heavy load, or a machine that is too small or was suspended. "
+        "Harmless when it happens once.",
+    ),
+    "map_poll_braked": Event(
+        "warning",
+        "node {node} opens its map poll again and again (from {peer_ip})",
+        "A node asks for its whole map more than twenty times a minute, so each further one is delayed. "
+        "Usually two machines run with the same state directory: give one of them its own login.",
+    ),
+    "map_stalled": Event(
+        "info",
+        "a client at {peer_ip} took none of {bytes} bytes and was dropped",
+        "A client stopped reading its map stream, usually because its network has gone. It comes back by "
+        "itself.",
+    ),
+    "node_registered": Event(
+        "info",
+        "node {node} (id {node_id}) registered from {peer_ip}",
+        "A new device joined the tailnet.",
+    ),
     "page_failed": Event(
         "error",
         "page {route} failed by a fault of meshbox (request {req}): {err}",
         "A page ended in an error that meshbox did not expect, and was answered with 500. Report it with the "
         "err field, which holds the traceback.",
+    ),
+    "registration_impossible": Event(
+        "error",
+        "a device from {peer_ip} could not join: {reason}",
+        "A registration was in order but could not be carried out. The text says why, for instance that no "
+        "address is free: enlarge prefixes.v4 or delete nodes.",
+    ),
+    "registration_refused": Event(
+        "warning",
+        "a registration from {peer_ip} was refused: {reason}",
+        "A device showed a key that is wrong, used up or expired, or asked for tags it may not have. Its "
+        "user sees the same text.",
+    ),
+    "reload_refused": Event(
+        "error",
+        "the new configuration was not taken over: {reason}",
+        "The file has errors; the old configuration stays in force. Mend it and reload again; `meshbox "
+        "config check` shows all errors.",
+    ),
+    "reloaded": Event(
+        "info",
+        "configuration reloaded; changed: {changed}; needs a restart: {restart}",
+        "The new configuration is in force, except for the keys that are only read at start.",
+    ),
+    "report_clipped": Event(
+        "warning",
+        "node {node} reports more than is passed on ({fields})",
+        "A node sent more endpoints, routes or host facts than its peers are told. Nothing has to be done; "
+        "if the node is sound, tell us the numbers.",
+    ),
+    "request_failed": Event(
+        "error",
+        "{path} failed: {err}",
+        "A request of a client could not be answered. If the text names the disk or the database, look "
+        "there; if it is a traceback, report it.",
+    ),
+    "server_started": Event(
+        "info",
+        "meshbox {version} listens on {address} and is reached at {url}",
+        "The server is ready.",
+    ),
+    "server_stopped": Event(
+        "info",
+        "meshbox has stopped",
+        "All sessions were ended and everything is written.",
+    ),
+    "tunnel_dropped": Event(
+        "warning",
+        "a tunnel from {peer_ip} was dropped: {reason}",
+        "A client broke the protocol or did more of something than any sound client does. Official clients "
+        "come back by themselves.",
+    ),
+    "verify_refused": Event(
+        "warning",
+        "{peer_ip} asked whether a node may use a relay, and is no relay of ours",
+        "Only relays in the DERP map may ask /verify, by their literal address. If this is your relay, give "
+        "its ipv4 or ipv6 in the file of derp.paths.",
     ),
 }

@@ -87,7 +87,7 @@ class Front(asyncio.Protocol):
 
     def _dispatch(self, head: RequestHead) -> None:
         doors, seat = self._doors, cast(Seat, self._seat)
-        peer = client_address(head, peer_of(self._transport), doors.guard.trusted)
+        peer = client_address(head.headers, peer_of(self._transport), doors.guard.trusted)
         if not doors.guard.move(seat, peer, doors.clock()):
             self._transport.abort()
             return
@@ -102,7 +102,7 @@ class Front(asyncio.Protocol):
             self._refuse(404, "not found")
 
     def _hand_over(self, inner: asyncio.Protocol) -> None:
-        # The head is in; from here aiohttp's keep-alive and serve.web's body deadline watch the clock.
+        # The head is in; from here aiohttp's keep-alive and the handlers' own deadlines watch the clock.
         self._doors.guard.allow(self._transport, math.inf, "", self._doors.clock())
         received, self._buffer = bytes(self._buffer), bytearray()
         self._inner = inner

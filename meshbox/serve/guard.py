@@ -121,8 +121,9 @@ class Guard:
         if seat is not None:
             self._leave(seat)
 
-    def holds(self, transport: Closable) -> bool:
-        return transport in self._seats
+    def seat(self, transport: Closable) -> Seat | None:
+        """The connection's seat while it is counted."""
+        return self._seats.get(transport)
 
     def sweep(self, now: float) -> None:
         """Close what is overdue and what is over a soft cap; forget what closed by itself."""

@@ -9,7 +9,7 @@ go on to aiohttp or to a proxy's other end, which may decide otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -77,14 +77,14 @@ def parse_head(buffer: bytes | bytearray) -> RequestHead | None:
     return RequestHead(method, target, headers, bytes(buffer[: end + len(END)]))
 
 
-def client_address(head: RequestHead, peer: str, trusted: Iterable[Network]) -> str:
-    """The address the request really came from.
+def client_address(headers: Mapping[str, str], peer: str, trusted: Iterable[Network]) -> str:
+    """The address the request really came from (`headers` with lower-case names, or in any case).
 
     A forwarding header counts only when the socket's peer is a trusted proxy; then the rightmost
     entry that is not itself a trusted proxy is the client, because everything left of it is hearsay.
     """
     trusted = tuple(trusted)
-    forwarded = head.headers.get("x-forwarded-for") or head.headers.get("x-real-ip", "")
+    forwarded = headers.get("x-forwarded-for") or headers.get("x-real-ip", "")
     if not forwarded or not _is_within(peer, trusted):
         return peer
     client = peer

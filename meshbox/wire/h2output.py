@@ -111,6 +111,17 @@ class Output:
         stream = self._streams.get(stream_id)
         return stream.left if stream else 0
 
+    def is_open(self, stream_id: int) -> bool:
+        """Whether the stream still takes an answer."""
+        return stream_id in self._streams
+
+    def cancel(self, stream_id: int, code: int = NO_ERROR) -> None:
+        """Give a stream up: what is unsent is forgotten and the client told."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._control += reset(stream_id, code)
+            self._drop(stream)
+
     def goaway(self, code: int = NO_ERROR, text: str = "") -> None:
         """Say that no new request is welcome. With NO_ERROR open streams go on and `closed` follows the
         last of them; any other code ends the connection now."""

@@ -1,0 +1,73 @@
+"""News to all sessions: level-triggered, joined for a moment, in slices, within a quarter of a core.
+
+A change wakes the fan-out; what changed is not looked at here. After a short delay, in which more
+changes may come and cost nothing extra, every session asks its Poll what is new. A round over many
+sessions yields to the loop between slices; the next one waits at least three times as long as this
+one took, so a storm of changes is told in fewer, bigger messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import thread_time
+
+from meshbox.serve.core import Core
+from meshbox.serve.sessions import Session, Sessions
+
+SHORTEST_DELAY = 0.05
+LONGEST_DELAY = 1.0
+"""Seconds from a change to the round that tells it."""
+
+REST = 3.0
+"""A round is followed by a pause of this many times its own processor time: a quarter of a core."""
+
+SLICE = 200
+"""Sessions told between two looks at the sockets: about 3 ms."""
+
+
+class Fanout:
+    """`before()` runs at the start of each round: others that wait for changes."""
+
+    def __init__(self, core: Core, sessions: Sessions, before: Callable[[], None]) -> None:
+        self._core = core
+        self._sessions = sessions
+        self._before = before
+        self._is_awake = False
+        self._woken_at = 0.0
+        self._delay = SHORTEST_DELAY
+        self._round: list[Session] = []
+        self._round_woken_at = 0.0
+        self._spent = 0.0
+
+    def wake(self) -> None:
+        """Something changed. Cheap, and called often."""
+        if not self._is_awake:
+            self._is_awake = True
+            self._woken_at = self._core.steady()
+            self._core.later(self._delay, self._begin)
+
+    def _begin(self) -> None:
+        # From here on a change needs a round of its own: sessions already visited have not seen it.
+        self._is_awake = False
+        if self._round:
+            self.wake()
+            return
+        self._round_woken_at = self._woken_at
+        self._before()
+        self._round = self._sessions.all()
+        self._round.reverse()
+        self._spent = 0.0
+        self._slice()
+
+    def _slice(self) -> None:
+        began = thread_time()
+        now = self._core.wall()
+        told, tell = self._round, self._sessions.tell
+        for _ in range(min(SLICE, len(told))):
+            tell(told.pop(), now)
+        self._spent += thread_time() - began
+        if told:
+            self._core.soon(self._slice)
+            return
+        self._delay = min(max(SHORTEST_DELAY, REST * self._spent), LONGEST_DELAY)
+        self._core.metrics.observe("meshbox_map_seconds", self._core.steady() - self._round_woken_at)

@@ -1,0 +1,167 @@
+"""The sockets: made here, or inherited from the service manager; every failure is one clear sentence.
+
+Options are set on the listening socket, from which accepted ones inherit them: no system call per
+connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from meshbox.config import Address
+from meshbox.errors import ListenError
+
+BACKLOG = 512
+"""Connections the kernel holds for us while the loop is busy: a site that comes back at once."""
+
+FIRST_INHERITED = 3
+
+USER_TIMEOUT_MS = 30_000
+KEEP_IDLE, KEEP_INTERVAL, KEEP_COUNT = 45, 10, 3
+"""A pulled cable says nothing. Unanswered data ends a connection after 30 s; without data, probes
+after 45 s end it after 75: its node is offline for its peers within 90 s."""
+
+_TCP_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_IDLE),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_INTERVAL),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_COUNT),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
+)
+
+
+class Inherited:
+    """Sockets that the service manager opened for us (LISTEN_FDS), so that a restart refuses nobody."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._sockets: list[socket.socket] = []
+        count = env.get("LISTEN_FDS", "")
+        if env.get("LISTEN_PID", "") == str(os.getpid()) and count.isdigit():
+            for number in range(FIRST_INHERITED, FIRST_INHERITED + int(count)):
+                self._sockets.append(socket.socket(fileno=number))
+
+    def take(self, kind: socket.SocketKind, name: tuple[str, int] | str) -> socket.socket | None:
+        """The inherited socket of this kind bound to (host, port) or to a path, if there is one."""
+        for inherited in self._sockets:
+            bound = inherited.getsockname()
+            found = bound[:2] if isinstance(bound, tuple) else bound
+            same_port = isinstance(name, tuple) and isinstance(found, tuple) and found[1] == name[1]
+            any_host = same_port and found[0] in ("::", "0.0.0.0") and name[0] in ("", "::", "0.0.0.0")
+            if inherited.type == kind and (found == name or any_host):
+                self._sockets.remove(inherited)
+                return inherited
+        return None
+
+
+def listen_tcp(address: Address, key: str, inherited: Inherited) -> socket.socket:
+    """A TCP socket for the configuration key's address, with our options. Raises ListenError."""
+    sock = inherited.take(socket.SOCK_STREAM, (address.host, address.port)) or _bind(
+        address, key, socket.SOCK_STREAM
+    )
+    for level, option, value in _TCP_OPTIONS:
+        sock.setsockopt(level, option, value)
+    return sock
+
+
+def listen_udp(address: Address, key: str, inherited: Inherited) -> socket.socket:
+    return inherited.take(socket.SOCK_DGRAM, (address.host, address.port)) or _bind(
+        address, key, socket.SOCK_DGRAM
+    )
+
+
+def listen_unix(path: Path, mode: int, inherited: Inherited) -> socket.socket:
+    """The administration socket. What is left of a dead server is replaced, a live one is not.
+
+    The mode is set before anybody can connect. Raises ListenError.
+    """
+    taken = inherited.take(socket.SOCK_STREAM, str(path))
+    if taken is not None:
+        return taken
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+        sock.bind(str(path))
+        path.chmod(mode)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"cannot listen on unix_socket {path}: {_reason(error)}") from None
+    except ListenError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise ListenError(
+            f"unix_socket {path} exists and is no socket: move it away or configure another path"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise ListenError(
+        f"another meshbox answers on unix_socket {path}: stop it, or give this one another unix_socket"
+    )
+
+
+def _bind(address: Address, key: str, kind: socket.SocketKind) -> socket.socket:
+    family, name = _resolve(address, key, kind)
+    try:
+        sock = socket.socket(family, kind)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address} ({key}): {_reason(error)}") from None
+    try:
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "[::]" and "" mean both families; a literal address means itself.
+            only_v6 = name[0] not in ("", "::")
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_v6)
+        sock.bind(name)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"cannot listen on {address} ({key}): {_reason(error)}") from None
+    return sock
+
+
+def _resolve(address: Address, key: str, kind: socket.SocketKind) -> tuple[int, tuple[str, int]]:
+    if not address.host:
+        family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+        return family, ("::" if family == socket.AF_INET6 else "0.0.0.0", address.port)
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=kind, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise ListenError(
+            f"cannot listen on {address} ({key}): {address.host!r} is no address of this machine"
+        ) from None
+    family, _, _, _, name = found[0]
+    return family, (str(name[0]), int(name[1]))
+
+
+def _reason(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the port is taken by another program: stop that one (ss -lptn shows it) or choose another"
+        case errno.EACCES | errno.EPERM:
+            return "no permission: ports below 1024 need CAP_NET_BIND_SERVICE, a socket a writable directory"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address"
+        case _:
+            return error.strerror or str(error)

@@ -1,0 +1,163 @@
+"""What can be counted, and the text form that Prometheus reads.
+
+The list is closed: a name that is not declared here cannot be counted, and every label has few
+values (a reason, a kind, a version), never a node, a user or an address. Counting is one dictionary
+entry; the text is made when somebody asks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+Labels = tuple[str, ...]
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds, the customary ones, so that dashboards fit."""
+
+SERIES_LIMIT = 512
+"""Label combinations per metric; what comes above is added under `other`. A label that a client can
+choose (its version) must not fill memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    kind: Kind
+    help: str
+    labels: Labels = ()
+
+
+METRICS: Mapping[str, Metric] = {
+    "headscale_api_request_duration": Metric(
+        "histogram", "Seconds an API request took.", ("method", "route", "code")
+    ),
+    "headscale_active_node_count": Metric("gauge", "Nodes with an open map stream."),
+    "headscale_node_count": Metric("gauge", "Nodes known."),
+    "headscale_route_count": Metric("gauge", "Subnet routes.", ("state",)),
+    "meshbox_build_info": Metric("gauge", "The running version.", ("version",)),
+    "meshbox_certificate_expiry_seconds": Metric("gauge", "Seconds until the TLS certificate expires."),
+    "meshbox_client_capability": Metric("gauge", "Nodes by client release.", ("version",)),
+    "meshbox_connections": Metric("gauge", "Open connections.", ("kind",)),
+    "meshbox_handshakes_total": Metric("counter", "Noise handshakes.", ("result",)),
+    "meshbox_journal_gaps_total": Metric(
+        "counter", "Map sessions so far behind the changes that they got a full map again."
+    ),
+    "meshbox_journal_generation": Metric("counter", "Changes appended to the log since start."),
+    "meshbox_loop_lag_seconds": Metric("gauge", "How late the event loop was at its last second."),
+    "meshbox_map_responses_total": Metric("counter", "Map messages sent.", ("kind",)),
+    "meshbox_map_seconds": Metric("histogram", "From a change to the last session told."),
+    "meshbox_nodes": Metric("gauge", "Nodes by state.", ("state",)),
+    "meshbox_pending": Metric("gauge", "What waits for an administrator.", ("what",)),
+    "meshbox_refused_total": Metric("counter", "Connections and requests refused or cut.", ("why",)),
+    "meshbox_registrations_total": Metric("counter", "Registration requests.", ("result",)),
+    "meshbox_relay_accepts_total": Metric("counter", "Connections to the relay.", ("result",)),
+    "meshbox_relay_bytes_total": Metric("counter", "Bytes through the relay.", ("dir",)),
+    "meshbox_relay_clients": Metric("gauge", "Connections open at the relay."),
+    "meshbox_relay_dropped_total": Metric("counter", "Packets the relay dropped.", ("reason",)),
+    "meshbox_relay_packets_total": Metric("counter", "Packets through the relay.", ("dir",)),
+    "meshbox_relay_stun_total": Metric("counter", "STUN requests.", ("result",)),
+    "meshbox_session_lag": Metric("gauge", "Map sessions with bytes their client does not take."),
+    "meshbox_sessions": Metric("gauge", "Open map sessions."),
+    "meshbox_soft_pending": Metric("gauge", "Reports of nodes not yet written to the database."),
+    "meshbox_unapproved_routes": Metric("gauge", "Routes that nodes offer and nobody approved."),
+    "process_cpu_seconds_total": Metric("counter", "Processor time used."),
+    "process_open_fds": Metric("gauge", "Open file descriptors."),
+    "process_max_fds": Metric("gauge", "File descriptors allowed."),
+    "process_resident_memory_bytes": Metric("gauge", "Resident memory."),
+    "process_start_time_seconds": Metric("gauge", "When the process started."),
+    "python_gc_collections_total": Metric("counter", "Garbage collections.", ("generation",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A value read when the text is made."""
+
+    name: str
+    value: float
+    labels: Labels = ()
+
+
+class Metrics:
+    """Counters and histograms. `count` and `observe` take the labels in the declared order."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[Labels, float]] = {}
+        self._histograms: dict[str, dict[Labels, list[float]]] = {}
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        series = self._counts.setdefault(name, {})
+        key = _key(name, labels, series)
+        series[key] = series.get(key, 0) + by
+
+    def observe(self, name: str, seconds: float, *labels: str) -> None:
+        series = self._histograms.setdefault(name, {})
+        key = _key(name, labels, series)
+        # One cell per bucket, one above the last bound, then the sum.
+        cells = series.setdefault(key, [0.0] * (len(BUCKETS) + 2))
+        cells[bisect_left(BUCKETS, seconds)] += 1
+        cells[-1] += seconds
+
+    def value(self, name: str, *labels: str) -> float:
+        return self._counts.get(name, {}).get(labels, 0)
+
+    def samples(self) -> Iterable[Sample]:
+        for name, series in self._counts.items():
+            for labels, value in series.items():
+                yield Sample(name, value, labels)
+
+    def render(self, read: Iterable[Sample]) -> str:
+        """The text: what was counted, and the samples read just now."""
+        by_name: dict[str, list[Sample]] = {}
+        for sample in (*self.samples(), *read):
+            by_name.setdefault(sample.name, []).append(sample)
+        lines: list[str] = []
+        for name, metric in METRICS.items():
+            lines.append(f"# HELP {name} {metric.help}")
+            lines.append(f"# TYPE {name} {metric.kind}")
+            if metric.kind == "histogram":
+                lines.extend(_histogram(name, metric, self._histograms.get(name, {})))
+                continue
+            found = by_name.get(name, [])
+            if not found and not metric.labels:
+                found = [Sample(name, 0)]
+            lines.extend(
+                f"{name}{_labels(metric.labels, sample.labels)} {_number(sample.value)}" for sample in found
+            )
+        return "\n".join(lines) + "\n"
+
+
+def _key(name: str, labels: Labels, known: Mapping[Labels, object]) -> Labels:
+    if len(labels) != len(METRICS[name].labels):
+        raise ValueError(f"{name} has the labels {METRICS[name].labels}, not {labels}")
+    if labels in known or len(known) < SERIES_LIMIT:
+        return labels
+    return ("other",) * len(labels)
+
+
+def _histogram(name: str, metric: Metric, series: Mapping[Labels, list[float]]) -> Iterable[str]:
+    for labels, cells in series.items():
+        total = 0.0
+        for bound, cell in zip((*map(_number, BUCKETS), "+Inf"), cells[:-1], strict=True):
+            total += cell
+            yield f"{name}_bucket{_labels((*metric.labels, 'le'), (*labels, bound))} {_number(total)}"
+        yield f"{name}_sum{_labels(metric.labels, labels)} {_number(cells[-1])}"
+        yield f"{name}_count{_labels(metric.labels, labels)} {_number(total)}"
+
+
+def _labels(names: Labels, values: Labels) -> str:
+    if not names:
+        return ""
+    pairs = (f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True))
+    return "{" + ",".join(pairs) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)

@@ -1,0 +1,103 @@
+"""The relays clients are told of: the one inside this server, and those described in files.
+
+The embedded relay is reached in one of three ways: on the main listener when that speaks TLS; through a
+proxy that speaks TLS for it (server_url is https, listen_addr is not); or on a listener of its own,
+whose self-signed certificate is pinned in the map, which needs no domain. Without any of these no
+official client could use it, so it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from meshbox.config import Config
+from meshbox.errors import ConfigError, Invalid, Problem
+from meshbox.wire.derpmap import DerpMap, DerpNode, Region, merge, parse_file
+
+HTTPS_PORT = 443
+
+
+def relay_map(config: Config, pin: str) -> DerpMap:
+    """The whole map. `pin` is `sha256-raw:<hex>` of the embedded relay's own self-signed certificate,
+    or "". Raises ConfigError naming the file that cannot be used."""
+    maps = [read_map(path) for path in config.derp.paths]
+    own = embedded_region(config, pin)
+    if own is not None and config.derp.server.automatically_add_embedded_derp_region:
+        maps.append(DerpMap((own,)))
+    try:
+        return merge(*maps)
+    except Invalid as error:
+        raise ConfigError(config.source, [Problem("derp.paths", str(error))]) from None
+
+
+def read_map(path: Path) -> DerpMap:
+    try:
+        return parse_file(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = f"not YAML: {' '.join(str(error).split())}"
+    except Invalid as error:
+        reason = str(error)
+    raise ConfigError(str(path), [Problem("derp.paths", reason)])
+
+
+def embedded_region(config: Config, pin: str) -> Region | None:
+    """The relay in this server as clients are to reach it; None when they cannot."""
+    server = config.derp.server
+    url = urlsplit(config.server_url)
+    host = url.hostname or ""
+    if not server.enabled:
+        return None
+    if server.listen_addr is not None:
+        port = server.listen_addr.port
+    elif config.tls_cert_path is not None or url.scheme == "https":
+        port = url.port or HTTPS_PORT
+    else:
+        return None
+    literal = _literal(host)
+    ipv4 = server.ipv4 or (literal if isinstance(literal, IPv4Address) else None)
+    ipv6 = server.ipv6 or (literal if literal is not None and ipv4 != literal else None)
+    node = DerpNode(
+        name=f"{server.region_id}a",
+        host_name=host,
+        # A literal address needs no look-up; the family it is not of must not be looked up either.
+        ipv4=_address(ipv4, literal is not None),
+        ipv6=_address(ipv6, literal is not None),
+        derp_port=0 if port == HTTPS_PORT else port,
+        stun_port=server.stun_listen_addr.port,
+        cert_name=pin,
+    )
+    return Region(server.region_id, server.region_code, server.region_name, (node,))
+
+
+def relay_addresses(derp_map: DerpMap) -> frozenset[str]:
+    """The literal addresses of all relays: who may ask `/verify`."""
+    return frozenset(_literals(derp_map))
+
+
+def _literals(derp_map: DerpMap) -> Iterable[str]:
+    for region in derp_map.regions:
+        for node in region.nodes:
+            for text in (node.ipv4, node.ipv6, node.host_name):
+                address = _literal(text)
+                if address is not None:
+                    yield str(address)
+
+
+def _literal(text: str) -> object | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _address(address: object | None, others_are_none: bool) -> str:
+    if address is not None:
+        return str(address)
+    return "none" if others_are_none else ""

@@ -1,0 +1,100 @@
+"""What `/metrics` reads when it is asked: sizes and states that need no counting."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from meshbox import __version__
+from meshbox.serve.core import Core
+from meshbox.serve.metrics import Sample
+from meshbox.tailnet.tailnet import Tailnet
+from meshbox.wire.capver import client_version
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What only the assembled server knows, as functions."""
+
+    sessions: Callable[[], int]
+    blocked_sessions: Callable[[], int]
+    tunnels: Callable[[], int]
+    loop_lag: Callable[[], float]
+    certificate_left: Callable[[], float | None]
+    relay: Callable[[], Iterable[Sample]]
+
+
+def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
+    t, now = core.tailnet, core.wall()
+    yield Sample("meshbox_build_info", 1, (__version__,))
+    yield from _nodes(t, now)
+    yield from _routes(t)
+    yield Sample("meshbox_journal_generation", t.changes.cursor)
+    yield Sample("meshbox_sessions", gauges.sessions())
+    yield Sample("meshbox_session_lag", gauges.blocked_sessions())
+    yield Sample("meshbox_connections", gauges.tunnels(), ("tunnel",))
+    yield Sample("meshbox_connections", len(core.guard), ("unauthenticated",))
+    yield Sample("meshbox_loop_lag_seconds", round(gauges.loop_lag(), 6))
+    left = gauges.certificate_left()
+    if left is not None:
+        yield Sample("meshbox_certificate_expiry_seconds", round(left))
+    waiting = sum(pending.state == "waiting" for pending in t.pending.values())
+    yield Sample("meshbox_pending", waiting, ("registration",))
+    yield from gauges.relay()
+    yield from _process()
+
+
+def _nodes(t: Tailnet, now: float) -> Iterator[Sample]:
+    online = t.presence.online_count
+    expired = sum(node.is_expired(now) for node in t.nodes.values())
+    yield Sample("headscale_node_count", len(t.nodes))
+    yield Sample("headscale_active_node_count", online)
+    yield Sample("meshbox_nodes", online, ("online",))
+    yield Sample("meshbox_nodes", len(t.nodes) - online, ("offline",))
+    yield Sample("meshbox_nodes", expired, ("expired",))
+    versions = Counter(client_version(t.report(node_id).capver) for node_id in t.nodes)
+    for version, count in versions.items():
+        yield Sample("meshbox_client_capability", count, (version,))
+
+
+def _routes(t: Tailnet) -> Iterator[Sample]:
+    advertised = approved = unapproved = 0
+    for node_id, node in t.nodes.items():
+        offered = set(t.report(node_id).advertised_routes)
+        allowed = set(node.approved_routes)
+        advertised += len(offered)
+        approved += len(allowed)
+        unapproved += len(offered - allowed)
+    yield Sample("headscale_route_count", advertised, ("advertised",))
+    yield Sample("headscale_route_count", approved, ("approved",))
+    yield Sample("headscale_route_count", advertised - unapproved, ("serving",))
+    yield Sample("meshbox_unapproved_routes", unapproved)
+
+
+def _process() -> Iterator[Sample]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield Sample("process_cpu_seconds_total", round(usage.ru_utime + usage.ru_stime, 3))
+    yield Sample("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    yield Sample("process_open_fds", sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    yield Sample("process_resident_memory_bytes", pages * resource.getpagesize())
+    yield Sample("process_start_time_seconds", _started_at())
+    for generation, stats in enumerate(gc.get_stats()):
+        yield Sample("python_gc_collections_total", stats["collections"], (str(generation),))
+
+
+@lru_cache(maxsize=1)
+def _started_at() -> float:
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    booted = next(
+        int(line.split()[1])
+        for line in Path("/proc/stat").read_text().splitlines()
+        if line.startswith("btime")
+    )
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
