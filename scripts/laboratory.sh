@@ -1,6 +1,10 @@
+# shellcheck shell=sh
 # Sourced after packages.sh: `laboratory_ready` makes this machine ready for network namespaces with official
 # clients in them (Debian's network tools, /dev/net/tun), or fails with the reason in $why.
 
+why=""
+
+# shellcheck disable=SC2034  # $why is for the caller
 laboratory_ready() {
     PATH=$PATH:/usr/sbin:/sbin
     if [ "$(id -u)" != 0 ]; then

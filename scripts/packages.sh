@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the other scripts: install Debian packages that are missing, and say so.
 #
 #   want COMMAND PACKAGE    remember PACKAGE when COMMAND is not on PATH

@@ -11,7 +11,9 @@ from tests.house.tree import modules
 SECRET = re.compile(
     r"(^|_)(secret|secrets|token|password|passphrase|digest|mac|cookie|csrf|hash|hashed)(_hash)?$"
 )
-ALLOWED: dict[str, str] = {}
+ALLOWED: dict[str, str] = {
+    "store/audit.py:row_hash != _seal(last_hash, tuple(row))": "checks a chain, lets nobody in",
+}
 """`file:expression` -> why it is no secret."""
 
 

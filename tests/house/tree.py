@@ -15,7 +15,8 @@ GROUND = {"errors", "config", "secrets", "log", "vocabulary"}
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module. `at_top` is False inside a function, where it costs nothing at start."""
+    """One imported module. `at_top` is False inside a function or under TYPE_CHECKING, where it costs
+    nothing at start."""
 
     module: str
     line: int
@@ -56,7 +57,7 @@ def _imports(syntax: ast.Module) -> Iterator[Import]:
     inside = {
         id(inner)
         for outer in ast.walk(syntax)
-        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(outer)
         for inner in ast.walk(outer)
     }
     for node in ast.walk(syntax):
@@ -68,6 +69,10 @@ def _imports(syntax: ast.Module) -> Iterator[Import]:
             yield Import(node.module, node.lineno, at_top)
             # `from meshbox.wire import noise` imports a module as well.
             yield from (Import(f"{node.module}.{alias.name}", node.lineno, at_top) for alias in node.names)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 @cache
