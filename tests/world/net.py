@@ -69,4 +69,4 @@ class Guests:
         names = {client.name for client in self._came}
         for given, node in self.net.server.nodes().items():
             if given not in {"ana", "ben"} and (node["name"] in names or given in names):
-                self.net.server.admin("nodes", "delete", "--identifier", str(node["id"]), "--yes")
+                self.net.server.admin("nodes", "delete", str(node["id"]), "--yes")

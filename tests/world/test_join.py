@@ -54,7 +54,7 @@ def test_web_approval(net: Net, guests: Guests) -> None:
     page = guest.login_page()
     assert page.startswith(net.server.url)
     assert "walkin" not in net.server.nodes()
-    net.server.admin("auth", "approve", page.rsplit("/", 1)[-1], "--user", "lab")
+    net.server.admin("auth", "approve", page, "--user", "lab")
     assert waiting.wait(20) == 0
     guest.wait_until("Running")
     net.ana.sees("walkin", online=True)
@@ -65,7 +65,7 @@ def test_a_rejected_approval_joins_nobody(net: Net, guests: Guests) -> None:
     guest = guests.start("unwanted")
     waiting = guest.up_in_background(None, "--timeout=20s")
     page = guest.login_page()
-    net.server.admin("auth", "reject", page.rsplit("/", 1)[-1])
+    net.server.admin("auth", "reject", page)
     eventually(
         lambda: guest.status().get("AuthURL") != page or waiting.poll() is not None, 15, "refusal is told"
     )

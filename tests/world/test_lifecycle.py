@@ -10,7 +10,7 @@ def test_expiry_is_seen_and_a_new_login_keeps_the_address(net: Net, guests: Gues
     guest = guests.join("mortal")
     before = guest.addresses
     net.ana.ping("mortal")
-    net.server.admin("nodes", "expire", "--identifier", net.server.node_id("mortal"), "--yes")
+    net.server.admin("nodes", "expire", "mortal", "--yes")
     guest.wait_until("NeedsLogin")
     eventually(lambda: net.ana.peers()["mortal"].get("Expired"), 5, "ana sees mortal expired")
     guest.up(net.key, "--force-reauth")
@@ -34,7 +34,7 @@ def test_logout_is_seen(net: Net, guests: Guests) -> None:
 def test_deletion_is_seen_by_the_peer_and_by_the_node(net: Net, guests: Guests) -> None:
     guest = guests.join("doomed")
     net.ana.sees("doomed", online=True)
-    net.server.admin("nodes", "delete", "--identifier", net.server.node_id("doomed"), "--yes")
+    net.server.admin("nodes", "delete", "doomed", "--yes")
     net.ana.misses("doomed", within=2)
     assert "doomed" not in net.server.nodes()
     guest.wait_until("NeedsLogin", within=30)

@@ -23,13 +23,13 @@ def test_host_names_become_labels_and_do_not_collide(net: Net, guests: Guests) -
     net.ana.sees("joes-mac-mini", online=True)
     net.ana.sees("joes-mac-mini-1", online=True)
     for given in ("joes-mac-mini", "joes-mac-mini-1"):
-        net.server.admin("nodes", "delete", "--identifier", net.server.node_id(given), "--yes")
+        net.server.admin("nodes", "delete", given, "--yes")
 
 
 def test_a_rename_is_seen_and_resolved_and_survives_the_host_name(net: Net, guests: Guests) -> None:
     guest = guests.join("oldname")
     net.ana.sees("oldname")
-    net.server.admin("nodes", "rename", "--identifier", net.server.node_id("oldname"), "newname")
+    net.server.admin("nodes", "rename", "oldname", "newname")
     net.ana.sees("newname", within=2)
     net.ana.misses("oldname", within=2)
     eventually(lambda: guest.address in net.ana.resolve("newname.mesh.lab"), 5, "ana resolves the new name")

@@ -47,4 +47,4 @@ def test_tsp_registers_and_reads_a_map(net: Net) -> None:
     assert whole["Node"]["Name"] == "tsp.mesh.lab."
     assert {peer["Name"] for peer in whole["Peers"]} >= {"ana.mesh.lab.", "ben.mesh.lab."}
     assert whole["DERPMap"]["Regions"].keys() == {REGION_ID}
-    net.server.admin("nodes", "delete", "--identifier", net.server.node_id("tsp"), "--yes")
+    net.server.admin("nodes", "delete", "tsp", "--yes")
