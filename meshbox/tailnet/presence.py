@@ -13,7 +13,8 @@ from meshbox.tailnet.deadlines import Deadlines, Due
 
 
 class Presence:
-    """`came(node_id)` and `went(node_id, now)` are called when a node's state really changes."""
+    """`came(node_id)` is called when a node has a session again, `went(node_id, now)` when its grace is
+    over."""
 
     def __init__(
         self, deadlines: Deadlines, came: Callable[[int], None], went: Callable[[int, float], None]
@@ -42,12 +43,12 @@ class Presence:
         token = self._next_token
         self._next_token += 1
         self._sessions[token] = node_id
-        was_online = self.is_online(node_id)
+        had_session = node_id in self._counts
         self._counts[node_id] = self._counts.get(node_id, 0) + 1
-        if node_id in self._leaving:
-            self._leaving.discard(node_id)
-            self._deadlines.cancel(Due.OFFLINE, node_id)
-        if not was_online:
+        self._leaving.discard(node_id)
+        self._deadlines.cancel(Due.OFFLINE, node_id)
+        if not had_session:
+            # Said even within the grace: a peer that lost the node's path learns that it is back.
             self._came(node_id)
         return token
 
