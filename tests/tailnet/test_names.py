@@ -104,6 +104,11 @@ def test_the_second_of_a_name_is_one() -> None:
         taken.add(expected)
 
 
+def test_a_name_cut_at_a_dash_does_not_double_it() -> None:
+    label = "a" * 60 + "-bb"
+    assert unique(label, {label}.__contains__) == "a" * 60 + "-1"
+
+
 def test_a_released_name_is_given_again() -> None:
     taken = {"lab", "lab-1", "lab-2"}
     assert unique("lab", (taken - {"lab"}).__contains__) == "lab"

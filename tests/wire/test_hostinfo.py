@@ -229,6 +229,11 @@ def test_a_host_key_cannot_vouch_for_another_host(key: object) -> None:
     assert view == {"sshHostKeys": [good]}
 
 
+def test_a_place_off_the_globe_is_left_out() -> None:
+    location = {"City": "X", "Latitude": 90.5, "Longitude": -180.5, "Priority": -1}
+    assert orjson.loads(peer_view(orjson.dumps({"Location": location}))) == {"Location": {"City": "X"}}
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -15,6 +15,7 @@ from meshbox.errors import Malformed
 from meshbox.wire.keys import DiscoKey, NodeKey
 from meshbox.wire.tailcfg import (
     ENDPOINT_LIMIT,
+    ENDPOINTS_READ,
     MapRequest,
     parse_feature_query,
     parse_health_change,
@@ -228,6 +229,13 @@ def test_a_host_with_many_interfaces_keeps_its_first_endpoints() -> None:
     assert len(request.endpoint_types) == ENDPOINT_LIMIT
     assert request.clipped == ("endpoints",)
     assert read_map(Endpoints=offered[:ENDPOINT_LIMIT]).clipped == ()
+
+
+def test_endpoints_past_the_first_hundreds_are_not_even_looked_at() -> None:
+    request = read_map(Endpoints=["junk"] * ENDPOINTS_READ + ["10.0.0.5:1"])
+    assert (request.endpoints, request.clipped) == ((), ("endpoints",))
+    request = read_map(Endpoints=["junk"] * (ENDPOINTS_READ - 1) + ["10.0.0.5:1"])
+    assert (request.endpoints, request.clipped) == (("10.0.0.5:1",), ())
 
 
 def test_all_that_was_cut_is_named() -> None:
