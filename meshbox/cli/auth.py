@@ -12,9 +12,7 @@ from meshbox.cli.kinds import NODES, REGISTRATIONS, call_node
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_change, write_list
 
-auth = Group(
-    "auth", help="List devices that wait, let them in, or reject them."
-)
+auth = Group("auth", help="List devices that wait, let them in, or reject them.")
 
 WHICH = "REGISTRATION is the id that `auth list` shows, or the whole link from the device."
 

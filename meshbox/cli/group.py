@@ -84,7 +84,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
-            close = difflib.get_close_matches(name, [*self.list_commands(ctx), *self.aliases], n=2)
+            near = difflib.get_close_matches(name, [*self.list_commands(ctx), *self.aliases])
+            close = list(dict.fromkeys(self.aliases.get(one, one) for one in near))
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise click.UsageError(f"there is no command {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)

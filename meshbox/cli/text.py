@@ -37,5 +37,6 @@ def relative(moment: str | None, now: float) -> str:
         return clean(moment)
     distance = abs(seconds)
     length, unit = next(((length, unit) for length, unit in _STEPS if distance >= length), (1, "s"))
-    count = f"{distance // length}{unit}"
+    # What was made for a day a moment ago still says 24h.
+    count = f"{(distance + length // 60) // length}{unit}"
     return f"in {count}" if seconds > 0 else f"{count} ago"
