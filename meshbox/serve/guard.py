@@ -25,7 +25,7 @@ HEAD_DEADLINE = 10.0
 TUNNEL_DEADLINE = 30.0
 """Seconds a tunnel may live without one authorised request: a stranger's key opens it, and no more."""
 
-IDLE_GRACE = 3.0
+IDLE_GRACE = 6.0
 """Seconds without a byte from the client after which a connection over the soft cap may be closed.
 An honest client sends its next bytes within a round trip."""
 
