@@ -9,7 +9,6 @@ is empty.
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -124,18 +123,6 @@ def integer(document: Json, name: str, low: int, high: int) -> int:
     if not low <= value <= high:
         raise Malformed(f"{name} is {value}, outside {low} to {high}")
     return value
-
-
-def octets(document: Json, name: str, limit: int) -> bytes:
-    """Go's []byte: standard base64 with padding; b"" when absent."""
-    encoded = text(document, name, (limit + 2) // 3 * 4)
-    try:
-        decoded = binascii.a2b_base64(encoded, strict_mode=True)
-    except ValueError:
-        raise Malformed(f"{name} is not base64") from None
-    if len(decoded) > limit:
-        raise Malformed(f"{name} is longer than {limit} bytes")
-    return decoded
 
 
 def moment(document: Json, name: str) -> float | None:

@@ -19,9 +19,7 @@ from meshbox.wire.gojson import (
     flag,
     integer,
     items,
-    line,
     moment,
-    octets,
     parse_object,
     text,
 )
@@ -32,29 +30,20 @@ __all__ = [
     "CAP_ADMIN",
     "CAP_FILE_SHARING",
     "CAP_SSH",
-    "FeatureQuery",
-    "HealthChange",
     "Hostinfo",
     "MapRequest",
     "RegisterRequest",
-    "SetDns",
-    "parse_feature_query",
-    "parse_health_change",
     "parse_map",
     "parse_register",
-    "parse_set_dns",
 ]
 
 CAP_ADMIN = "https://tailscale.com/cap/is-admin"
 CAP_SSH = "https://tailscale.com/cap/ssh"
 CAP_FILE_SHARING = "https://tailscale.com/cap/file-sharing"
-CAP_DEFAULT_AUTO_UPDATE = "default-auto-update"
-CAP_DISABLE_CAPTIVE_PORTAL_DETECTION = "disable-captive-portal-detection"
 
 VERSION_LIMIT = 0xFFFF
 AUTH_KEY_LIMIT = 512
 FOLLOWUP_LIMIT = 512
-SIGNATURE_LIMIT = 4096
 COMPRESS_LIMIT = 16
 
 ENDPOINT_LIMIT = 64
@@ -64,17 +53,13 @@ most dependable to the nearest, so the first ones are the ones to keep."""
 ENDPOINTS_READ = 512
 """Endpoints looked at: a megabyte of them would hold up everyone else."""
 
-NAME_LIMIT = 255
-VALUE_LIMIT = 1024
-HEALTH_LIMIT = 1024
-
 
 @dataclass(frozen=True, slots=True)
 class RegisterRequest:
     """A device asks to come in, to stay, or to leave (`expiry` in the past).
 
     `node_key` may be zero, which no node can have. `expiry` is in seconds since the epoch, None
-    without a wish. `node_key_signature` is the tailnet-lock signature, b"" without one.
+    without a wish.
     """
 
     version: int
@@ -85,7 +70,6 @@ class RegisterRequest:
     followup: str = ""
     hostinfo: Hostinfo | None = None
     ephemeral: bool = False
-    node_key_signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +94,6 @@ class MapRequest:
     clipped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SetDns:
-    """A node wants a record published, to prove to a certificate authority that a name is its own."""
-
-    version: int
-    node_key: NodeKey
-    name: str
-    type: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class HealthChange:
-    """A part of the client fell ill, or is well again (`error` is "")."""
-
-    node_key: NodeKey
-    subsystem: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureQuery:
-    """Is `feature` ("serve", "funnel") ready for use?"""
-
-    node_key: NodeKey
-    feature: str
-
-
 def parse_register(body: bytes) -> RegisterRequest:
     """The RegisterRequest in the body of POST /machine/register. Raises Malformed."""
     document = parse_object(body)
@@ -152,7 +108,6 @@ def parse_register(body: bytes) -> RegisterRequest:
         followup=text(document, "Followup", FOLLOWUP_LIMIT),
         hostinfo=_registering_hostinfo(document),
         ephemeral=flag(document, "Ephemeral"),
-        node_key_signature=octets(document, "NodeKeySignature", SIGNATURE_LIMIT),
     )
 
 
@@ -177,31 +132,6 @@ def parse_map(body: bytes) -> MapRequest:
         endpoint_types=tuple(endpoints.values()),
         clipped=(*clipped, "endpoints") if is_cut else clipped,
     )
-
-
-def parse_set_dns(body: bytes) -> SetDns:
-    document = parse_object(body)
-    return SetDns(
-        version=integer(document, "Version", 0, VERSION_LIMIT),
-        node_key=_node_key(document, "NodeKey"),
-        name=text(document, "Name", NAME_LIMIT),
-        type=text(document, "Type", 16),
-        value=text(document, "Value", VALUE_LIMIT),
-    )
-
-
-def parse_health_change(body: bytes) -> HealthChange:
-    document = parse_object(body)
-    return HealthChange(
-        node_key=_node_key(document, "NodeKey"),
-        subsystem=line(document, "Subsys", NAME_LIMIT),
-        error=line(document, "Error", HEALTH_LIMIT),
-    )
-
-
-def parse_feature_query(body: bytes) -> FeatureQuery:
-    document = parse_object(body)
-    return FeatureQuery(_node_key(document, "NodeKey"), text(document, "Feature", NAME_LIMIT))
 
 
 def _registering_hostinfo(document: Json) -> Hostinfo | None:

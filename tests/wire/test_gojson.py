@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ READERS: list[Callable[[Json], object]] = [
     lambda document: gojson.flag(document, "f"),
     lambda document: gojson.opt_bool(document, "f"),
     lambda document: gojson.integer(document, "f", 0, 9),
-    lambda document: gojson.octets(document, "f", 4),
     lambda document: gojson.moment(document, "f"),
 ]
 
@@ -132,19 +130,6 @@ def test_a_line_is_cut_and_cleaned_never_refused(value: str, limit: int) -> None
 def test_a_line_has_no_break_no_escape_and_no_direction() -> None:
     assert gojson.line({"f": "a\nb\x1b[31mc\u202ed\x00"}, "f", 99) == "ab[31mcd"
     assert gojson.line({"f": "Joe's Büro 1"}, "f", 99) == "Joe's Büro 1"
-
-
-@given(st.binary(max_size=64))
-def test_octets_are_what_was_encoded(value: bytes) -> None:
-    assert gojson.octets({"f": base64.b64encode(value).decode()}, "f", 64) == value
-
-
-@pytest.mark.parametrize(
-    "value", ["a", "ab", "abc", "ab=c", "a b=", "ab==x", "YWJj\n", "_-_-", "äöü=", "YWJjZGU="]
-)
-def test_octets_are_standard_base64_of_limited_length(value: str) -> None:
-    with pytest.raises(Malformed):
-        gojson.octets({"f": value}, "f", 4)
 
 
 # Times, as Go's encoder wrote them.
