@@ -88,9 +88,9 @@ class Lab:
         self._next_address += 1
         return self.network[self._next_address]
 
-    def host(self, name: str, behind: Router | None = None) -> Host:
+    def host(self, name: str, behind: Router | None = None, *, hostname: str = "") -> Host:
         """A machine on the backbone, or in the private network of a router."""
-        host: Host = self._keep(Host(name, self.directory / name, private=True))
+        host: Host = self._keep(Host(name, self.directory / name, private=True, hostname=hostname))
         segment = behind or self.backbone
         address = self._address() if behind is None else behind.network[10 + len(self.cables) % 200]
         self.cables[name] = segment.plug(host, address)

@@ -1,7 +1,7 @@
 """The laboratory's network: hosts, the segments between them, cables and address translators.
 
-A host is a network namespace with a mount namespace, both anonymous and held by one sleeping process: when
-that process dies so do the namespaces, their interfaces and their mounts, and there is no name to sweep. A
+A host is a network namespace with a mount and a UTS namespace, all anonymous and held by one sleeping process:
+when that process dies so do the namespaces, their interfaces and their mounts, and there is no name to sweep. A
 segment is a host with a bridge. The backbone segment plays the internet and has no way out. A router is a
 segment whose bridge is a private network and whose uplink is plugged into the backbone through NAT.
 
@@ -30,6 +30,7 @@ ETC_FILES = (
 HOLD = """
 set -e
 mount -t sysfs lab /sys 2>/dev/null || true
+echo "$2" > /proc/sys/kernel/hostname
 if [ -n "$1" ]; then mount --bind "$1" /etc; mount -t tmpfs lab /run; fi
 ip link set lo up
 echo ready
@@ -40,14 +41,14 @@ exec sleep infinity
 class Host:
     """One machine; `private` gives it its own /etc and /run, as a client must not touch the real ones."""
 
-    def __init__(self, name: str, directory: Path, *, private: bool = False) -> None:
+    def __init__(self, name: str, directory: Path, *, private: bool = False, hostname: str = "") -> None:
         self.name = name
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.etc = self._private_etc() if private else None
         self._holder = subprocess.Popen(
-            [*DIES_WITH_US, "unshare", "--net", "--mount", "--propagation", "private",
-             "sh", "-c", HOLD, name, str(self.etc or "")],
+            [*DIES_WITH_US, "unshare", "--net", "--uts", "--mount", "--propagation", "private",
+             "sh", "-c", HOLD, name, str(self.etc or ""), hostname or name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert self._holder.stdout is not None
@@ -77,7 +78,7 @@ class Host:
 
     def inside(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` on this host."""
-        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "--", *argv]
+        return ["nsenter", f"--target={self.pid}", "--net", "--uts", "--mount", "--", *argv]
 
     def run(self, *argv: str, timeout: float = 30.0, check: bool = True, stdin: str = "") -> Outcome:
         """Run a command on this host to its end."""

@@ -114,7 +114,7 @@ class Server:
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """Nodes by given name."""
-        return {node.get("givenName") or node["given_name"]: node for node in self.ask("nodes", "list") or []}
+        return {node["givenName"]: node for node in self.ask("nodes", "list") or []}
 
     def node_id(self, name: str) -> str:
         """The id of a node, by given name."""

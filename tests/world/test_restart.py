@@ -55,9 +55,9 @@ def test_kill_during_registrations_keeps_every_acknowledged_node(net: Net, guest
     nodes = net.server.nodes()
     for name, addresses in acknowledged.items():
         assert name in nodes, f"{name} was acknowledged and is lost"
-        assert nodes[name]["ip_addresses"] == addresses
+        assert nodes[name]["ipAddresses"] == addresses
     for client, up in zip(comers, ups, strict=True):
         assert up.wait(40) == 0, client.daemon.tail()
         net.ana.sees(client.name, online=True, within=20)
-    given = [address for node in net.server.nodes().values() for address in node["ip_addresses"]]
+    given = [address for node in net.server.nodes().values() for address in node["ipAddresses"]]
     assert len(given) == len(set(given)), "no address is given twice"

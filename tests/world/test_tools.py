@@ -39,7 +39,9 @@ def tsp(net: Net, *words: str) -> str:
 def test_tsp_registers_and_reads_a_map(net: Net) -> None:
     file = str(net.lab.directory / "tsp.json")
     tsp(net, "-s", net.server.url, "new-node", "-o", file)
-    registered = json.loads(tsp(net, "register", "-n", file, "--hostname=tsp", f"--auth-key={net.key}"))
+    key = net.lab.directory / "tsp.key"  # tsp takes only keys of the hosted service on its command line
+    key.write_text(net.key)
+    registered = json.loads(tsp(net, "register", "-n", file, "--hostname=tsp", f"--auth-key={key}"))
     assert registered["MachineAuthorized"] is True
     assert not registered.get("AuthURL")
 
