@@ -58,6 +58,7 @@ def restore(backup: Path, path: Path, *, force: bool = False) -> Restored:
     there and `force` was not given), StoreBroken (a server uses it, or the backup is no good),
     StoreNewer, StoreFull; then nothing has changed."""
     _require(backup, "backup")
+    path = files.resolve(path)
     files.make_directory(path.parent)
     lock = Lock(path)
     try:

@@ -44,7 +44,7 @@ class Connection:
         self._database = _database(path)
         with explained(subject):
             try:
-                self.raw: sqlite3.Connection = self._database.connection()
+                self.raw: sqlite3.Connection = _connect(self._database)
                 self._check_journal()
             except BaseException:
                 self._database.close()
@@ -91,9 +91,28 @@ class Connection:
                     self.raw.execute("ROLLBACK")
             raise
 
+    def fold(self) -> None:
+        """Move all of the write-ahead log into the database file, and say so when that fails:
+        closing does the same, but in silence."""
+        with explained(self.subject):
+            is_busy, _, _ = self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise StoreBroken(f"{self.subject} is locked by another program: close it")
+
     def close(self) -> None:
         self._database.close()
 
 
 def _database(path: Path) -> Any:
     return pw.SqliteDatabase(str(path), pragmas=PRAGMAS, timeout=BUSY_SECONDS, thread_safe=False)
+
+
+def _connect(database: Any) -> sqlite3.Connection:
+    """peewee wraps sqlite3's errors in its own, without their codes; the one inside is wanted."""
+    try:
+        connection: sqlite3.Connection = database.connection()
+    except pw.PeeweeException as error:
+        if isinstance(error.__context__, sqlite3.Error):
+            raise error.__context__ from None
+        raise
+    return connection

@@ -7,6 +7,7 @@ not at all.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -24,6 +25,15 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 APPLICATION_ID = 0x6D657368
 """`mesh` in the header's application id (offset 68): the file is a meshbox database."""
+
+
+def resolve(path: Path) -> Path:
+    """The file itself behind links: it is what gets locked and replaced. Raises StoreBroken for a
+    link to nothing, as a volume that is not mounted leaves it: a new database there would be lost."""
+    with explained(str(path)):
+        if path.is_symlink() and not path.exists():
+            raise StoreBroken(f"{path} is a link to nothing: mount the disk it points to, or remove it")
+        return path.resolve()
 
 
 def exists(path: Path) -> bool:
@@ -114,6 +124,8 @@ def start_draft(path: Path) -> Path:
 def publish(draft: Path, path: Path) -> None:
     """Let a closed, complete database take its name, durably. Replaces what was there."""
     with explained(str(path)):
+        if side_file(draft, "-wal").exists():
+            raise OSError(errno.EIO, "its write-ahead log could not be folded into it")
         sync(draft)
         draft.replace(path)
         sync(path.parent)

@@ -39,6 +39,7 @@ def create(path: Path, now: float, migrations: Sequence[Migration] = MIGRATIONS)
         with connection.writing() as raw:
             raw.execute(f"PRAGMA application_id = {files.APPLICATION_ID}")
             _run(raw, migrations, now)
+        connection.fold()
         connection.close()
         files.publish(draft, path)
     except BaseException:

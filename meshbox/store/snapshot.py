@@ -6,6 +6,7 @@ without companions, private, and gets its name only when it is complete and was 
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -56,4 +57,6 @@ def _copy_pages(source: Path, draft: Path) -> None:
     ):
         read.backup(write)
         # The copy says of itself that it has a write-ahead log, like its source; make it one file.
-        write.execute("PRAGMA journal_mode = DELETE")
+        (mode,) = write.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if mode != "delete":
+            raise OSError(errno.EIO, "the copy could not be made one file")

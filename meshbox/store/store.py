@@ -31,6 +31,7 @@ PROBE = "UPDATE probe SET count = count + 1"
 
 def open(path: Path, now: float) -> SqliteStore:
     """The database at `path`, made if there is nothing. Raises StoreNewer, StoreBroken, StoreFull."""
+    path = files.resolve(path)
     files.make_directory(path.parent)
     lock = Lock(path)
     try:
