@@ -40,14 +40,20 @@ def copy(source: Path, target: Path, inspect: Callable[[sqlite3.Connection], T])
 
 def check_pages(raw: sqlite3.Connection) -> None:
     """Every page, index and reference of a database. Raises StoreBroken."""
-    (verdict,) = raw.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
+    verdict = page_fault(raw, "integrity_check")
+    if verdict:
         raise StoreBroken(f"the database is damaged ({verdict})")
     dangling = raw.execute("PRAGMA foreign_key_check").fetchone()
     if dangling is not None:
         raise StoreBroken(
             f"the database is damaged (a row in {dangling[0]} refers to nothing in {dangling[2]})"
         )
+
+
+def page_fault(raw: sqlite3.Connection, check: str) -> str:
+    """The first fault that `quick_check` or the slower `integrity_check` finds; "" if none."""
+    (verdict,) = raw.execute(f"PRAGMA {check}(1)").fetchone()
+    return "" if verdict == "ok" else " ".join(verdict.split())
 
 
 def _copy_pages(source: Path, draft: Path) -> None:

@@ -20,6 +20,7 @@ from meshbox.store.faults import explained
 from meshbox.store.lock import Lock
 from meshbox.store.migrate import Schema
 from meshbox.store.rows import KIND_OF, REPORTS, SHAPES, UPSERT_REPORT
+from meshbox.store.snapshot import page_fault
 from meshbox.tailnet.model import Audit, Report
 from meshbox.tailnet.ports import Committed, Delete, Kind, Put, Saved, Spend, Step
 
@@ -124,8 +125,8 @@ class SqliteStore:
 
     def _check_pages(self) -> None:
         with explained(self._connection.subject):
-            (verdict,) = self._connection.raw.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
+            verdict = page_fault(self._connection.raw, "quick_check")
+        if verdict:
             raise StoreBroken(f"{self.path} is damaged ({verdict}): restore a backup")
 
     def _read_last_ids(self) -> dict[Kind, int]:

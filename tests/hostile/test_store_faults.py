@@ -10,8 +10,6 @@ import errno
 import os
 import random
 import resource
-import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -24,6 +22,7 @@ from meshbox import store
 from meshbox.errors import StoreError, StoreFull
 from meshbox.store.store import SqliteStore
 from meshbox.tailnet.ports import Put
+from tests.hostile.child import in_child
 from tests.hostile.disk import Disk, Fault
 from tests.hostile.life import STEPS, begin, register, states
 from tests.store.samples import START, auth_key, node, user
@@ -126,29 +125,6 @@ def die_at(fault: Fault, path: Path) -> int:
             kept.close()
 
     return len(in_child(child))
-
-
-def in_child(work: Callable[[Callable[[bytes], object]], None], kill_after: float | None = None) -> bytes:
-    """Run `work(say)` in a child process and return what it said, killed or not."""
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read_end)
-        status = 1
-        try:
-            work(lambda text: os.write(write_end, text))
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write_end)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(pid, signal.SIGKILL)
-    with os.fdopen(read_end, "rb") as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed by itself"
-    return said
 
 
 def test_kill_at_any_moment_keeps_every_acknowledged_registration(disk_path: Path) -> None:
