@@ -57,6 +57,25 @@ EVENTS: dict[str, Event] = {
         "An expiry or a clean-up could not be written to the database. It is tried again in a few seconds; "
         "the text names the cause.",
     ),
+    "derp_admission_failed": Event(
+        "error",
+        "cannot tell whether relay clients are admitted, so none is: {err}",
+        "Asking who may use the relay failed by a fault of meshbox. Clients that are connected stay; new ones"
+        " are refused until it works again. Report it with the err field.",
+    ),
+    "derp_client_dropped": Event(
+        "info",
+        "relay client at {peer_ip} dropped: {why}",
+        "The relay ended this connection. `reads nothing`: the client took no byte for 2 seconds, often a "
+        "network that went away. Anything else: what it sent is not the relay protocol. A real client comes "
+        "back by itself within seconds.",
+    ),
+    "derp_client_refused": Event(
+        "warning",
+        "relay refused {node} at {peer_ip}: no node of this tailnet",
+        "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
+        "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
+    ),
     "flush_failed": Event(
         "error",
         "reports of nodes could not be written: {err}",
