@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.config import Address, Config, ExtraRecord, load, sample, show
+from meshbox.config import Address, Config, ExtraRecord, load, read_records, sample, show
 from meshbox.config.durations import format_duration, parse_duration
 from meshbox.config.keys import keys
 from meshbox.config.reference import reference
@@ -358,6 +358,33 @@ node: {expiry: 180d}
         ExtraRecord("v6.meshbox.internal", "AAAA", "fd7a::3"),
     )
     assert config.node.expiry == 180 * 86400
+
+
+def test_records_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    path.write_text('[{"name": "a.meshbox.internal", "type": "A", "value": "100.64.0.9"}]')
+    assert read_records(path) == (ExtraRecord("a.meshbox.internal", "A", "100.64.0.9"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "records.json"),
+        (b"{}", "wants a list"),
+        (b'[{"name": "a"}, {"name": "b", "value": "100.64.0.9"}]', "entry 1 wants"),
+        (b'[{"name": "a.b", "type": "MX", "value": "c"}]', "A or AAAA"),
+        (b"[" * 100_000, "records.json"),
+        (b"\xff", "records.json"),
+        (b" " * (1 << 20) + b"[]", "larger than 1 MiB"),
+    ],
+)
+def test_a_file_of_records_that_cannot_be_used(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "records.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        read_records(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_records(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(

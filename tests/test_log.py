@@ -170,6 +170,12 @@ def test_at_the_end_everything_is_told(ear: Ear) -> None:
     assert ear.lines[-1].fields["similar"] == 4
 
 
+def test_a_reload_forgets_no_count(ear: Ear) -> None:
+    flood(5, keys=1)
+    log.setup("info", "text")
+    assert ear.lines[-1].fields["similar"] == 4
+
+
 def test_libraries_come_through_the_same_door(ear: Ear) -> None:
     try:
         raise OSError("no\nluck")

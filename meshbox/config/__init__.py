@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from meshbox.config.network import Address, ExtraRecord, Network
 from meshbox.config.reading import DEFAULT_FILE, FILE_VARIABLE, find_file, load
+from meshbox.config.records import read_records
 from meshbox.config.rendering import sample, show
 from meshbox.config.schema import Config, Dns, Limits
 
@@ -22,6 +23,7 @@ __all__ = [
     "Network",
     "find_file",
     "load",
+    "read_records",
     "sample",
     "show",
 ]

@@ -152,8 +152,6 @@ def _relay(config: Config) -> Iterator[Problem]:
             "not hear of the "
             "relay; describe it in a file or set that key to true",
         )
-    if derp.auto_update_enabled and derp.update_frequency < 60.0:
-        yield Problem("derp.update_frequency", "is below one minute; give at least 1m")
 
 
 def _policy(config: Config) -> Iterator[Problem]:

@@ -124,9 +124,9 @@ class Derp:
         (),
         "DERP maps to fetch. This version fetches none and says so when one is given.",
     )
-    paths: tuple[Path, ...] = key(listed(kinds.PATH), (), "YAML files that describe further relays.")
-    auto_update_enabled: bool = key(kinds.FLAG, True, "Read derp.paths again every derp.update_frequency.")
-    update_frequency: float = key(kinds.DURATION, 10_800.0, "How often derp.paths are read again.")
+    paths: tuple[Path, ...] = key(
+        listed(kinds.PATH), (), "YAML files that describe further relays; read at start and on reload."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Dns:
         example='[{name: grafana.meshbox.internal, type: A, value: "100.64.0.3"}]',
     )
     extra_records_path: Path | None = key(
-        optional(kinds.PATH), None, "The same as a JSON file, a list of objects; read again when it changes."
+        optional(kinds.PATH), None, "The same as a JSON file, a list of objects; read at start and on reload."
     )
 
 

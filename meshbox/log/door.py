@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -36,6 +37,7 @@ def setup(
     """Open the door for events of `level` and above. `format` is text or json and matters on stderr;
     `sink` takes the lines instead of journal and stderr."""
     global _door
+    flush(math.inf)
     _door = _Door(RANKS[level], sink or _outlet(format), clock)
     root = logging.getLogger()
     root.handlers = [_Libraries()]

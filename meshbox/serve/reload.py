@@ -15,6 +15,7 @@ from meshbox.errors import MeshboxError
 from meshbox.serve.core import Core
 from meshbox.serve.guard import Caps
 from meshbox.serve.settings import tailnet_settings
+from meshbox.tailnet.settings import Settings
 
 NEEDS_RESTART = (
     "server_url",
@@ -47,18 +48,19 @@ class Reload:
         """True when the new configuration is in force."""
         try:
             new = self.read()
+            settings = tailnet_settings(new)
             self.swap_files(new)
         except MeshboxError as error:
             log.emit("reload_refused", reason=str(error))
             return False
         waiting = sorted(changed_keys(self.config, new))
-        self._swap(new)
+        self._swap(new, settings)
         unmoved = [name for name in waiting if needs_restart(name)]
         self.config = new
         log.emit("reloaded", changed=", ".join(waiting) or "nothing", restart=", ".join(unmoved) or "nothing")
         return True
 
-    def _swap(self, new: Config) -> None:
+    def _swap(self, new: Config, settings: Settings) -> None:
         core = self.core
         log.setup(new.log.level, new.log.format)
         core.limits = new.limits
@@ -67,7 +69,7 @@ class Reload:
         # Addresses already given out came from the old prefixes.
         old = core.tailnet.settings
         settings = replace(
-            tailnet_settings(new),
+            settings,
             prefix_v4=old.prefix_v4,
             prefix_v6=old.prefix_v6,
             allocation=old.allocation,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from meshbox.config import Config
+from meshbox.config import Config, read_records
 from meshbox.tailnet.settings import DnsSettings, ExtraRecord, Settings
 
 
 def tailnet_settings(config: Config) -> Settings:
+    """Raises ConfigError when the file of extra records cannot be used."""
     dns = config.dns
+    records = dns.extra_records if dns.extra_records_path is None else read_records(dns.extra_records_path)
     return Settings(
         dns=DnsSettings(
             magic_dns=dns.magic_dns,
@@ -16,9 +18,7 @@ def tailnet_settings(config: Config) -> Settings:
             nameservers=dns.nameservers.global_,
             split=tuple((domain, tuple(resolvers)) for domain, resolvers in dns.nameservers.split),
             search_domains=dns.search_domains,
-            extra_records=tuple(
-                ExtraRecord(record.name, record.type, record.value) for record in dns.extra_records
-            ),
+            extra_records=tuple(ExtraRecord(record.name, record.type, record.value) for record in records),
         ),
         prefix_v4=config.prefixes.v4,
         prefix_v6=config.prefixes.v6,

@@ -28,7 +28,7 @@ ONLY_IN = {
     "uvloop": {"serve", "cli"},
     "ssl": {"serve", "cli"},
     "socket": {"serve", "cli"},
-    "threading": {"serve", "store"},
+    "threading": {"serve", "store", "cli"},
 }
 CLOCKS = re.compile(
     r"time\.(time|time_ns|monotonic|monotonic_ns|perf_counter)"

@@ -116,7 +116,7 @@ def test_names_and_texts() -> None:
     for name, event in EVENTS.items():
         assert name.isascii() and name == name.lower() and name.isidentifier(), name
         assert event.text and not event.text.endswith("."), name
-        assert len(event.help) > 20 and event.help.endswith((".", "`")), name
+        assert len(event.help) > 15 and event.help.endswith((".", "`")), name
 
 
 def test_no_event_goes_past_the_door() -> None:
