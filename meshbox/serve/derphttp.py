@@ -1,0 +1,65 @@
+"""What a relay answers over plain HTTP: probes, the captive portal check, bootstrap DNS.
+
+Mounted on aiohttp next to whatever else the listener serves; `/derp` itself arrives here only without
+an upgrade (the front takes those that ask for one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import web
+
+CHALLENGE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+"""What may be echoed in a header; anything else is nothing a client sends (derpserver/handler.go)."""
+
+NO_STORE = "no-cache, no-store, must-revalidate, no-transform, max-age=0"
+
+SAFE_HEADERS = {
+    "Strict-Transport-Security": "max-age=63072000",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; form-action 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Names = Mapping[str, Iterable[str]]
+
+
+def routes(names: Callable[[], Names]) -> list[web.RouteDef]:
+    """`names()` is what /bootstrap-dns tells: host name -> addresses, from memory."""
+
+    async def bootstrap_dns(request: web.Request) -> web.Response:
+        """For clients whose resolver fails: where the control server is. Nothing is looked up here: a
+        stranger's request must not become a DNS query."""
+        known = names()
+        asked = request.query.get("q", "")
+        told = {asked: known[asked]} if asked in known else known
+        answer = {name: list(addresses) for name, addresses in told.items()}
+        return web.json_response(answer, headers={**SAFE_HEADERS, "Connection": "close"})
+
+    return [
+        web.get("/derp", needs_upgrade),
+        web.get("/derp/probe", probe),
+        web.get("/derp/latency-check", probe),
+        web.get("/generate_204", generate_204),
+        web.get("/bootstrap-dns", bootstrap_dns),
+    ]
+
+
+async def needs_upgrade(request: web.Request) -> web.Response:
+    return web.Response(status=426, text="DERP requires connection upgrade\n", headers={"Upgrade": "DERP"})
+
+
+async def probe(request: web.Request) -> web.Response:
+    """Clients measure the time this takes when UDP is blocked. Browsers ask from anywhere."""
+    return web.Response(headers={"Access-Control-Allow-Origin": "*"})
+
+
+async def generate_204(request: web.Request) -> web.Response:
+    """Is there a captive portal in between? One that cannot echo the challenge is found out."""
+    headers = {"Cache-Control": NO_STORE}
+    challenge = request.headers.get("X-Tailscale-Challenge", "")
+    if CHALLENGE.fullmatch(challenge):
+        headers["X-Tailscale-Response"] = f"response {challenge}"
+    return web.Response(status=204, headers=headers)
