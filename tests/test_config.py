@@ -318,7 +318,9 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
 
 
 def test_a_mistyped_variable_is_noticed(file: Path) -> None:
-    config = good(file, "", {"MESHBOX_DNS_MAGICDNS": "false"})
+    config = good(
+        file, "", {"MESHBOX_DNS_MAGICDNS": "false", "MESHBOX_CLI_ADDRESS": "https://x", "HOME": "/"}
+    )
     assert [(warning.path, "MESHBOX_DNS_MAGIC_DNS" in warning.text) for warning in config.warnings] == [
         ("MESHBOX_DNS_MAGICDNS", True)
     ]

@@ -13,7 +13,7 @@ IGNORED: Mapping[str, str] = {
     "disable_check_updates": "meshbox never looks for updates",
     "grpc_listen_addr": "meshbox has no gRPC; the administration API is HTTP on unix_socket",
     "grpc_allow_insecure": "meshbox has no gRPC",
-    "cli": "the command line speaks to unix_socket",
+    "cli": "the command line takes --server, or MESHBOX_CLI_ADDRESS from the environment",
     "acme_url": "this version gets no certificates itself; give it files with tls_cert_path and tls_key_path",
     "acme_email": "this version gets no certificates itself; give it files with tls_cert_path and "
     "tls_key_path",

@@ -21,6 +21,8 @@ from meshbox.errors import ConfigError, Problem
 
 DEFAULT_FILE = Path("/etc/meshbox/config.yaml")
 FILE_VARIABLE = "MESHBOX_CONFIG"
+NOT_KEYS = (FILE_VARIABLE, "MESHBOX_CLI", "MESHBOX_BUILD")
+"""Beginnings of variables that are for the command line and the build, not for the server."""
 _EMPTY: tuple[object, ...] = (None, "", [], {}, False)
 
 
@@ -134,7 +136,7 @@ def _take_environment(env: Mapping[str, str], findings: _Findings) -> None:
     for name, text in sorted(env.items()):
         key = variables.get(name)
         if key is None:
-            if name.startswith("MESHBOX_") and name != FILE_VARIABLE:
+            if name.startswith("MESHBOX_") and not name.startswith(NOT_KEYS):
                 hint = _did_you_mean(name, list(variables)).replace("; remove it", "")
                 findings.warnings.append(Problem(name, f"in the environment names no key{hint}"))
         elif not key.kind.in_environment:
