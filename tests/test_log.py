@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 
 from meshbox import log
 from meshbox.log.journal import message_id, reaches_journal
-from meshbox.log.lines import FIELD_MAX, Line, journal_fields, json_line, logfmt, on_one_line, shown
+from meshbox.log.lines import (
+    FIELD_MAX,
+    TRACEBACK_MAX,
+    Line,
+    journal_fields,
+    json_line,
+    logfmt,
+    on_one_line,
+    shown,
+)
 from meshbox.log.repeats import KEYS_PER_EVENT, WINDOW
 from meshbox.vocabulary import EVENTS
 from meshbox.wire.keys import NodeKey
@@ -118,7 +127,9 @@ def test_values_are_cut_and_blotted() -> None:
     assert "ab" * 32 not in str(shown("m", [f"mkey:{'ab' * 32}"]))
     assert shown("m", b"raw secret") == "10 bytes"
     assert len(str(shown("m", "x" * 60_000))) == FIELD_MAX + 3
-    assert str(shown("traceback", "x" * 60_000 + "the end")).endswith("the end")
+    for name in ("traceback", "err"):
+        assert str(shown(name, "x" * 60_000 + "the end")).endswith("xthe end")
+        assert len(str(shown(name, "x" * 60_000))) == TRACEBACK_MAX + 3
     assert shown("m", ValueError()) == "ValueError" and shown("m", None) == ""
     assert (shown("m", 1.23456), shown("m", True), shown("m", ("a", 2))) == (1.235, True, "a,2")
     assert on_one_line("a\n\x1b\u2028") == "a\\n\\x1b\\u2028"

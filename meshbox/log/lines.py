@@ -19,7 +19,8 @@ from meshbox.vocabulary import Level
 FIELD_MAX = 1000
 """Characters of one value. A host name of 60 KB must not become a line of 60 KB."""
 TRACEBACK_MAX = 8000
-"""Characters of a `traceback` field, of which the end is what matters."""
+"""Characters of a field that may hold a traceback, of which the end is what matters."""
+_TRACEBACKS = ("traceback", "err")
 _KEY = re.compile(r"(privkey|nodekey|mkey|discokey|chalpub|nlpub|tlpub):([0-9a-fA-F]{64})")
 _TOKEN = re.compile(r"(mb-(?:auth|api)-[0-9A-Za-z]{12}|tskey-[a-z]+)-[0-9A-Za-z-]+")
 # C0 and C1 controls, line and paragraph separators, direction overrides, half surrogates.
@@ -78,7 +79,7 @@ def _short_key(match: re.Match[str]) -> str:
 
 
 def _cut(name: str, text: str) -> str:
-    if name == "traceback":
+    if name in _TRACEBACKS:
         return text if len(text) <= TRACEBACK_MAX else "..." + text[-TRACEBACK_MAX:]
     return text if len(text) <= FIELD_MAX else text[:FIELD_MAX] + "..."
 
