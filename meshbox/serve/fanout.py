@@ -15,11 +15,12 @@ from meshbox.serve.core import Core
 from meshbox.serve.sessions import Session, Sessions
 
 SHORTEST_DELAY = 0.05
-LONGEST_DELAY = 1.0
-"""Seconds from a change to the round that tells it."""
+"""Seconds from a change to the round that tells it; changes within them are told together."""
 
 REST = 3.0
-"""A round is followed by a pause of this many times its own processor time: a quarter of a core."""
+LONGEST_REST = 1.0
+"""A round is followed by a pause of this many times its own processor time (a quarter of a core), and
+at most of so many seconds."""
 
 SLICE = 200
 """Sessions told between two looks at the sockets: about 3 ms."""
@@ -34,7 +35,7 @@ class Fanout:
         self._before = before
         self._is_awake = False
         self._woken_at = 0.0
-        self._delay = SHORTEST_DELAY
+        self._rest_until = 0.0
         self._round: list[Session] = []
         self._round_woken_at = 0.0
         self._spent = 0.0
@@ -43,8 +44,9 @@ class Fanout:
         """Something changed. Cheap, and called often."""
         if not self._is_awake:
             self._is_awake = True
-            self._woken_at = self._core.steady()
-            self._core.later(self._delay, self._begin)
+            now = self._woken_at = self._core.steady()
+            # A lone change is told at once, however long the last round was: the rest is behind us.
+            self._core.later(max(SHORTEST_DELAY, self._rest_until - now), self._begin)
 
     def _begin(self) -> None:
         # From here on a change needs a round of its own: sessions already visited have not seen it.
@@ -69,5 +71,6 @@ class Fanout:
         if told:
             self._core.soon(self._slice)
             return
-        self._delay = min(max(SHORTEST_DELAY, REST * self._spent), LONGEST_DELAY)
-        self._core.metrics.observe("meshbox_map_seconds", self._core.steady() - self._round_woken_at)
+        ended = self._core.steady()
+        self._rest_until = ended + min(REST * self._spent, LONGEST_REST)
+        self._core.metrics.observe("meshbox_map_seconds", ended - self._round_woken_at)
