@@ -80,6 +80,8 @@ class H2Server(Output):
         at, end = 0, len(data)
         if not self._is_greeted:
             at = self._greet(data)
+            if not self._is_greeted:
+                return at
         while end - at >= wire.HEAD_BYTES and not self.closed:
             word, flags, stream_id = wire.head.unpack_from(data, at)
             length, kind = word >> 8, word & 0xFF

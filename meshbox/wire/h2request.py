@@ -11,9 +11,10 @@ from meshbox.wire.hpack import Field, Fields
 
 UNKNOWN_LENGTH = -1
 PSEUDO = frozenset((b":method", b":path", b":scheme", b":authority", b":protocol"))
-# Headers that steer an HTTP/1 connection have no meaning here, and smuggle one past proxies.
-CONNECTION_HEADERS = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+# Headers that steer an HTTP/1 connection have no meaning here and smuggle requests past proxies. A name
+# must be something.
+STEERING = frozenset(
+    (b"", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te")
 )
 NEVER_IN_NAMES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ: \r\n\0"
 # No URL the client is told to call is longer.
@@ -38,11 +39,11 @@ def read_head(fields: list[Field]) -> Head | None:
     for field in fields:
         name, value = field
         if name[:1] == b":":
-            if headers or name in pseudo or name not in PSEUDO or _is_dirty(value):
+            if headers or name in pseudo or name not in PSEUDO:
                 return None
             pseudo[name] = value
             continue
-        if not _is_clean(name, value):
+        if name in STEERING and not _is_harmless(name, value):
             return None
         if name == b"content-length":
             declared = _length(value)
@@ -50,6 +51,8 @@ def read_head(fields: list[Field]) -> Head | None:
                 return None
             length = declared
         headers.append(field)
+    if not _is_clean(fields, headers):
+        return None
     method, path = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
     if not method.isalpha() or path[:1] != b"/" or len(path) > PATH_LIMIT or b":scheme" not in pseudo:
         return None
@@ -58,14 +61,17 @@ def read_head(fields: list[Field]) -> Head | None:
     return Head(method.decode(), path.decode(), tuple(headers), length)
 
 
-def _is_clean(name: bytes, value: bytes) -> bool:
-    if not name or name.translate(None, NEVER_IN_NAMES) != name or name in CONNECTION_HEADERS:
+def _is_clean(fields: list[Field], headers: list[Field]) -> bool:
+    """Whether no name and no value holds a byte that could end it; all are looked through at once."""
+    names = b"".join([name for name, _ in headers])
+    values = b"".join([value for _, value in fields])
+    if names.translate(None, NEVER_IN_NAMES) != names:
         return False
-    return not _is_dirty(value) and (name != b"te" or value == b"trailers")
+    return not (b"\n" in values or b"\r" in values or b"\0" in values)
 
 
-def _is_dirty(text: bytes) -> bool:
-    return b"\n" in text or b"\r" in text or b"\0" in text
+def _is_harmless(name: bytes, value: bytes) -> bool:
+    return name == b"te" and value == b"trailers"
 
 
 def _length(value: bytes) -> int | None:

@@ -64,7 +64,7 @@ class Stream:
         for piece in fresh:
             added += len(piece)
         if self._pieces is None:
-            self._pieces = fresh
+            self._pieces = fresh or None
         else:
             self._pieces += fresh
         self.left += added

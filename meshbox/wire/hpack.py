@@ -74,21 +74,24 @@ class Decoder:
                 self._resize(limit)
                 continue
             else:
-                indexed = first & 0x40
-                index, at = _integer(block, at, 0x3F if indexed else 0x0F)
-                if index:
-                    name = self._field(index)[0]
-                else:
-                    name, at = _string(block, at)
-                value, at = _string(block, at)
-                field = (name, value)
-                if indexed:
-                    self._insert(field)
+                field, at = self._literal(block, at, first & 0x40)
             size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
             if size > HEADER_LIST_LIMIT:
                 raise TooLarge(f"a header list of more than {HEADER_LIST_LIMIT} bytes")
             fields.append(field)
         return fields
+
+    def _literal(self, block: bytes, at: int, is_indexed: int) -> tuple[Field, int]:
+        index, at = _integer(block, at, 0x3F if is_indexed else 0x0F)
+        if index:
+            name = self._field(index)[0]
+        else:
+            name, at = _string(block, at)
+        value, at = _string(block, at)
+        field = (name, value)
+        if is_indexed and self._limit:
+            self._insert(field)
+        return field, at
 
     def _field(self, index: int) -> Field:
         if 0 < index <= STATIC_COUNT:
@@ -144,15 +147,19 @@ def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
 
 
 def _string(block: bytes, at: int) -> tuple[bytes, int]:
-    packed = block[at] & 0x80
-    length, at = _integer(block, at, 0x7F)
+    first = block[at]
+    length = first & 0x7F
+    if length == 0x7F:
+        length, at = _integer(block, at, 0x7F)
+    else:
+        at += 1
     stop = at + length
-    if stop > len(block):
-        raise Malformed("a header string runs past its block")
     text = block[at:stop]
-    if not packed:
-        return text, stop
-    return (_unpack_cached(text) if length <= CACHED_STRING_BYTES else _unpack(text)), stop
+    if len(text) != length:
+        raise Malformed("a header string runs past its block")
+    if first & 0x80:
+        text = _unpack_cached(text) if length <= CACHED_STRING_BYTES else _unpack(text)
+    return text, stop
 
 
 def _unpack(text: bytes) -> bytes:
