@@ -1,9 +1,9 @@
 """The laboratory's network: hosts, the segments between them, cables and address translators.
 
-A host is a network namespace with a mount and a UTS namespace, all anonymous and held by one sleeping process:
-when that process dies so do the namespaces, their interfaces and their mounts, and there is no name to sweep. A
-segment is a host with a bridge. The backbone segment plays the internet and has no way out. A router is a
-segment whose bridge is a private network and whose uplink is plugged into the backbone through NAT.
+A host is a network namespace with a mount and a UTS namespace, all anonymous and held by one sleeping
+process: when that process dies so do the namespaces, their interfaces and their mounts, and there is no name
+to sweep. A segment is a host with a bridge. The backbone segment plays the internet and has no way out. A
+router is a segment whose bridge is a private network and whose uplink goes to the backbone through NAT.
 
 Needs root, iproute2, nftables, util-linux.
 """
