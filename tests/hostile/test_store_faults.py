@@ -27,6 +27,8 @@ from tests.hostile.disk import Disk, Fault
 from tests.hostile.life import STEPS, begin, register, states
 from tests.store.samples import START, auth_key, node, user
 
+pytestmark = pytest.mark.slow
+
 DISK_FULL = Fault(errno=errno.ENOSPC, lasts=True)
 DISK_FULL_IN_A_WRITE = Fault(errno=errno.ENOSPC, lasts=True, torn=True)
 ONE_BAD_SECTOR = Fault(errno=errno.EIO)

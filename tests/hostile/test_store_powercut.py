@@ -26,6 +26,8 @@ from meshbox.tailnet.ports import Saved
 from tests.hostile.life import STEPS, states
 from tests.store.samples import START
 
+pytestmark = pytest.mark.slow
+
 WAL_HEADER = 32
 FRAME = 24 + 4096
 EDGE = 16

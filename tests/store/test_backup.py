@@ -21,11 +21,10 @@ from tests.store.samples import START, node, report, user
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> SqliteStore:
-    opened = store.open(tmp_path / "state" / "mesh.sqlite", START)
-    opened.commit([Put(user(1)), Put(node(1)), Audit(START, "cli", "user.create", "user1")])
-    opened.flush({1: report(1)})
-    return opened
+def kept(kept: SqliteStore) -> SqliteStore:
+    kept.commit([Put(user(1)), Put(node(1)), Audit(START, "cli", "user.create", "user1")])
+    kept.flush({1: report(1)})
+    return kept
 
 
 def names(directory: Path) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from meshbox import store
 from meshbox.errors import StoreBroken, StoreFull, StoreNewer
-from meshbox.store import migrate, rows, snapshot, steps, tables
+from meshbox.store import migrate, snapshot, steps
 from meshbox.store.steps import MIGRATIONS, Migration
 from meshbox.tailnet.ports import Put
 from tests.store.samples import START, node, user
@@ -65,18 +65,6 @@ def test_steps_are_numbered_without_gaps_and_named_like_their_files() -> None:
     assert [step.version for step in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
     assert sorted(f"m{step.version:04}_{step.name}.py" for step in MIGRATIONS) == sorted(STEP_FILES)
     assert all(step.apply.__module__.startswith(steps.__name__) for step in MIGRATIONS)
-
-
-@pytest.mark.parametrize("shape", [*rows.SHAPES.values(), rows.REPORTS], ids=lambda shape: shape.table)
-def test_models_describe_the_tables(path: Path, shape: rows.Shape[object]) -> None:
-    (model,) = [model for model in tables.Table.__subclasses__() if model._meta.table_name == shape.table]
-    declared = {field.name: (field.field_type, not field.null) for field in model._meta.sorted_fields}
-    affinity = {"AUTO": "INTEGER", "INT": "INTEGER", "BOOL": "INTEGER", "FLOAT": "REAL"}
-    with closing(sqlite3.connect(path)) as raw:
-        columns = raw.execute(f"PRAGMA table_info({shape.table})").fetchall()
-    there = {name: (kind, bool(not_null or key)) for _, name, kind, not_null, _, key in columns}
-    assert {n: (affinity.get(k, k), required) for n, (k, required) in declared.items()} == there
-    assert list(declared) == list(there)
 
 
 def test_new_database_notes_its_schema(path: Path) -> None:
