@@ -22,5 +22,10 @@ def confirm(options: Options, question: str, *, unattended: bool = False) -> Non
         if unattended:
             return
         raise Refused(f"{clean(question)} Nobody is there to answer; add --yes if it is meant")
-    if not click.confirm(clean(question), err=True):
+    try:
+        agreed = click.confirm(clean(question), err=True)
+    except click.Abort:
+        click.echo("", err=True)
+        agreed = False
+    if not agreed:
         raise Refused("nothing was changed")

@@ -6,18 +6,19 @@ refusal comes back as the error class whose exit code says what kind it was.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from meshbox.cli.options import Options
 from meshbox.errors import Conflict, Invalid, NotFound, OperatorError, Refused, StoreFull, Unreachable
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 Json = dict[str, Any]
 
@@ -43,23 +44,10 @@ KINDS: Mapping[int, type[OperatorError]] = {
 }
 
 
-class SocketConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("meshbox", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class Api:
     """One server. `where` names it in messages."""
 
-    def __init__(self, connection: http.client.HTTPConnection, where: str, key: str = "") -> None:
+    def __init__(self, connection: HTTPConnection, where: str, key: str = "") -> None:
         self._connection = connection
         self._where = where
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -92,6 +80,8 @@ class Api:
         raise KINDS.get(status, OperatorError)(message)
 
     def _exchange(self, method: str, target: str, body: bytes) -> tuple[int, Json]:
+        from http.client import HTTPException
+
         try:
             self._connection.request(method, target, body or None, self._headers)
             response = self._connection.getresponse()
@@ -107,7 +97,7 @@ class Api:
                 f"no server answers at {self._where}: start it (systemctl start meshbox, or meshbox serve), "
                 "or name its configuration with -c"
             ) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             raise Unreachable(f"{self._where} cannot be reached: {error or type(error).__name__}") from None
         finally:
             self._connection.close()
@@ -128,7 +118,14 @@ def connect(options: Options, timeout: float = TIMEOUT) -> Api:
     address = options.server or os.environ.get(ADDRESS_VARIABLE, "")
     if address:
         return _remote(address, _read_key(options), timeout)
-    path = socket_path(options)
+    return local(socket_path(options), timeout)
+
+
+def local(path: Path, timeout: float = TIMEOUT) -> Api:
+    """The server behind a unix socket."""
+    # With ssl, which it imports, HTTP takes longer to import than everything else: not for `--help`.
+    from meshbox.cli.connection import SocketConnection
+
     return Api(SocketConnection(path, timeout), str(path))
 
 
@@ -165,10 +162,12 @@ def _remote(address: str, key: str, timeout: float) -> Api:
             f"administering {address} needs an API key: put one in a file for --token-file, or in "
             f"{KEY_VARIABLE}; `meshbox apikeys create` on the server makes one"
         )
+    from http.client import HTTPConnection, HTTPSConnection
+
     plain = parts.scheme == "http"
     if plain and host not in ("localhost", "127.0.0.1", "::1"):
         print(f"warning: the API key travels to {host} unencrypted; use https", file=sys.stderr)
-    kind = http.client.HTTPConnection if plain else http.client.HTTPSConnection
+    kind = HTTPConnection if plain else HTTPSConnection
     return Api(kind(host, port, timeout=timeout), address, key)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from meshbox.config.durations import parse_duration
 from meshbox.errors import Invalid
 
 NEVER = ("never", "0")
@@ -14,6 +13,9 @@ def expiry(text: str, option: str = "--expiration") -> str | None:
     """`24h` or `90d` from now as RFC 3339; None for never."""
     if text.lower() in NEVER:
         return None
+    # With it comes the whole configuration, which `--help` must not wait for.
+    from meshbox.config.durations import parse_duration
+
     try:
         seconds = parse_duration(text)
         return rfc3339(time.time() + seconds)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from meshbox.cli.client import Api, SocketConnection
+from meshbox.cli.client import Api, local
 from meshbox.cli.group import Leaf
 from meshbox.cli.lives import expiry
 from meshbox.cli.options import Options
@@ -113,7 +113,7 @@ def warnings(config: Config) -> list[str]:
 def _refuse_second(config: Config) -> None:
     """Without this the key of the welcome would be made by the server that already runs."""
     try:
-        Api(SocketConnection(config.unix_socket, 2.0), str(config.unix_socket)).get("health")
+        local(config.unix_socket, 2.0).get("health")
     except MeshboxError:
         return
     raise Conflict(f"a server already runs from {config.state_dir}: stop it first, or give --state-dir")
@@ -121,7 +121,7 @@ def _refuse_second(config: Config) -> None:
 
 def _welcome(config: Config, file: Path) -> None:
     try:
-        user, key = _first_key(Api(SocketConnection(config.unix_socket, 30.0), str(config.unix_socket)))
+        user, key = _first_key(local(config.unix_socket))
     except MeshboxError as error:
         print(f"meshbox: the server runs, but no key could be made: {error}", file=sys.stderr, flush=True)
         return

@@ -37,7 +37,7 @@ def health(options: Options) -> None:
         write_data(options, answer)
     if not answer.get("databaseConnectivity"):
         say(options, "the server runs, but its database does not answer; the log says why")
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
     say(options, "healthy")
 
 

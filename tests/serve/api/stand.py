@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from meshbox.cli.client import SocketConnection
+from meshbox.cli.connection import SocketConnection
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.web import application
