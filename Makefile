@@ -6,7 +6,7 @@
 #   make test-fast  the tests that need neither root nor the official clients
 #   make lint       ruff and mypy --strict
 #   make bench      the project's own figures
-#   make docs       docs/config.md, written from the schema
+#   make docs       docs/config.md and docs/events.md, written from the code
 #   make venv       .venv, with .venv/bin/meshbox
 #
 # PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer). ARGS="-k noise" goes to pytest.
@@ -41,6 +41,7 @@ bench: venv
 
 docs: venv
 	@$(RUN) -m meshbox.config.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
+	@$(RUN) -m meshbox.log.reference > docs/events.md.new && mv docs/events.md.new docs/events.md
 
 clean:
 	rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

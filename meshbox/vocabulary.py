@@ -1,8 +1,10 @@
 """The closed list of log events: name, level, text and what to do about it.
 
-`text` is a format string over the event's fields. `help` is for the reader of the journal
-(`journalctl -x`): what happened and what to do. A test reads every call of `log.emit` and fails
-for a name that is not here, and for one here that nothing emits. Keep the list sorted.
+`text` is a format string over the event's fields. Their names are a closed list too (`FIELDS`): the
+same thing has the same name in every event, so that one journal query finds all of a node's. `help`
+is for the reader of the journal (`journalctl -x`): what happened and what to do. Tests read every call
+of `log.emit` and fail for a name that is not here, and for one here that nothing emits. Keep the lists
+sorted; `make docs` writes docs/events.md from them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,35 @@ class Event:
     text: str
     help: str
 
+
+FIELDS: dict[str, str] = {
+    "address": "where the server listens, host:port",
+    "bytes": "a number of bytes",
+    "changed": "configuration keys whose values changed",
+    "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
+    "fields": "names of the parts of a report",
+    "hostname": "the name a device gives itself, whatever it says",
+    "key": "a configuration key by its path",
+    "logger": "the library, by the name of its logger",
+    "message": "what a library said",
+    "method": "the HTTP method",
+    "node": "a node: its name, or its key in short form where it has none",
+    "node_id": "a node's number, which is never used again",
+    "path": "the path of a request",
+    "peer_ip": "the address somebody came from, after trusted proxies",
+    "reason": "why, in words",
+    "req": "the number of a request, as its answer also says it",
+    "restart": "configuration keys that wait for a restart",
+    "route": "the pattern of paths a request matched",
+    "seconds": "a time span",
+    "similar": "how many events like this one were only counted, after the last line of its kind",
+    "traceback": "where in the code it happened",
+    "url": "the URL clients are told",
+    "version": "of meshbox",
+    "what": "the part of the server that is meant",
+    "why": "the kind of trouble, one of a few words",
+}
+"""Name of a field -> what it holds. In the journal it is MESHBOX_ and the name in capitals."""
 
 EVENTS: dict[str, Event] = {
     "api_failed": Event(

@@ -28,9 +28,12 @@ from meshbox.log.lines import (
     on_one_line,
     shown,
 )
+from meshbox.log.reference import reference
 from meshbox.log.repeats import KEYS_PER_EVENT, WINDOW
 from meshbox.vocabulary import EVENTS
 from meshbox.wire.keys import NodeKey
+
+ROOT = Path(__file__).parents[1]
 
 
 class Clock:
@@ -210,7 +213,7 @@ def test_a_library_that_is_flooded_is_limited(ear: Ear) -> None:
 def run_program(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from meshbox import log\n" + code],
-        capture_output=True, text=True, env={**os.environ, **env}, timeout=30, cwd=Path(__file__).parents[1],
+        capture_output=True, text=True, env={**os.environ, **env}, timeout=30, cwd=ROOT,
         check=True,
     )  # fmt: skip
 
@@ -265,6 +268,10 @@ def test_the_journal_entry_has_fields() -> None:
         "MESHBOX_SIMILAR": "3",
         "MESHBOX_OK": "true",
     }
+
+
+def test_the_page_is_written_from_the_vocabulary() -> None:
+    assert (ROOT / "docs/events.md").read_text() == reference(), "run: make docs"
 
 
 def test_message_ids_follow_from_names_alone() -> None:

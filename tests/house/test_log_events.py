@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from meshbox.vocabulary import EVENTS
+from meshbox.vocabulary import EVENTS, FIELDS
 from tests.house.tree import Module, dotted, modules
 
 CALLS = {"log.emit": 1, "log.emit_limited": 2, "emit": 1, "emit_limited": 2}
@@ -104,6 +104,12 @@ def test_one_event_has_the_same_fields_everywhere() -> None:
                 fields[event].add(call.fields)
     uneven = {event: sorted(map(sorted, ways)) for event, ways in fields.items() if len(ways) > 1}
     assert not uneven, uneven
+
+
+def test_field_names_are_a_closed_list() -> None:
+    passed = {name for call in calls() if call.fields for name in call.fields} | {"similar"}
+    assert passed == set(FIELDS), f"not in FIELDS: {passed - set(FIELDS)}; not passed: {set(FIELDS) - passed}"
+    assert list(FIELDS) == sorted(FIELDS)
 
 
 def test_no_field_takes_a_name_of_the_log_itself() -> None:
