@@ -41,6 +41,8 @@ bench: venv
 
 docs: venv
 	@$(RUN) -m meshbox.config.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
+	@$(RUN) -m meshbox.cli.reference > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+	@$(RUN) -m meshbox.cli.man > docs/meshbox.1.new && mv docs/meshbox.1.new docs/meshbox.1
 	@$(RUN) -m meshbox.log.reference > docs/events.md.new && mv docs/events.md.new docs/events.md
 
 clean:

@@ -14,7 +14,7 @@ from meshbox.config import Config, find_file, load, sample, show
 
 config = Group("config", help="Check, show and sample the configuration.")
 
-file_argument = click.argument("file", required=False, type=click.Path(path_type=Path))
+file_argument = click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
 
 
 @config.add("test", name="check")

@@ -51,11 +51,11 @@ port_type = click.IntRange(1, 65_535)
 
 
 @click.command(cls=Leaf)
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.option("--state-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where everything is kept.")
 @click.option("--address", metavar="IP", help="Address under which devices reach this machine.")
-@click.option("--port", type=port_type, help="Port for clients (TCP, 8080).")
-@click.option("--relay-port", type=port_type, help="Port of the relay (TCP, 8443).")
-@click.option("--stun-port", type=port_type, help="Port of STUN (UDP, 3478).")
+@click.option("--port", type=port_type, metavar="PORT", help="Port for clients (TCP, 8080).")
+@click.option("--relay-port", type=port_type, metavar="PORT", help="Port of the relay (TCP, 8443).")
+@click.option("--stun-port", type=port_type, metavar="PORT", help="Port of STUN (UDP, 3478).")
 @click.pass_obj
 def quickstart(options: Options, /, state_dir: Path | None, **wishes: str | int | None) -> None:
     """Start a server at once and show how to join it.
