@@ -28,7 +28,8 @@ STREAMS = 32
 # uploads on one connection from being many times the cap.
 BODY_LIMIT = 1 << 20
 BODIES_LIMIT = 2 << 20
-# Nothing is queued behind this many unsent bytes. One message may be larger: a first map of 30,000 nodes is.
+# Nothing is queued behind this many unsent bytes of a stream. One message may be larger, as a first map of
+# 30,000 nodes is, and small answers pass beside it.
 UNSENT_LIMIT = 4 << 20
 # Acks, resets and header blocks a client lets pile up by not reading.
 CONTROL_LIMIT = 32 << 10

@@ -92,13 +92,14 @@ class Output:
     def queue(self, stream_id: int, pieces: Iterable[bytes], end: bool = False) -> bool:
         """Add to a stream's body. The pieces are referenced, not copied: share them, never change them.
 
-        False when the stream is gone, or when so much is unsent that the connection is given up.
+        False when the stream is gone, or when the client leaves so much of it unread that the connection
+        is given up.
         """
         stream = self._streams.get(stream_id)
         if stream is None:
             return False
-        if self._unsent > UNSENT_LIMIT:
-            self._fail(Fault(ENHANCE_YOUR_CALM, f"{self._unsent} bytes are unsent", "unsent"))
+        if stream.left > UNSENT_LIMIT:
+            self._fail(Fault(ENHANCE_YOUR_CALM, f"{stream.left} bytes of a stream are unsent", "unsent"))
             return False
         if not stream.is_head:
             self._unsent += stream.queue(pieces)

@@ -136,16 +136,30 @@ def test_headers_too_long_for_a_frame_are_our_fault() -> None:
 
 def test_nothing_is_queued_behind_four_unsent_megabytes() -> None:
     server = serving({4: 0})
-    # One message may be as large as it is.
+    # One message may be as large as it is, and holds up no answer on another stream.
     assert server.queue(POLL, [b"x" * UNSENT_LIMIT, b"y"])
+    assert server.queue(OTHER, [b"z"])
     assert server.pending(POLL) == UNSENT_LIMIT + 1
-    assert not server.queue(OTHER, [b"z"])
+    assert not server.queue(POLL, [b"z"])
     (event,) = server.events()
     assert isinstance(event, Closed)
     assert event.kind == "unsent"
     (goaway,) = frames(peer.drain(server))
     assert goaway.payload[4:8] == wire.word.pack(wire.ENHANCE_YOUR_CALM)
     assert server.pending(POLL) == 0
+
+
+def test_a_stream_can_be_given_up() -> None:
+    server = serving({4: 10})
+    server.queue(POLL, [b"x" * 50])
+    peer.drain(server)
+    server.cancel(POLL)
+    server.cancel(POLL)
+    assert frames(peer.drain(server)) == [(wire.RST_STREAM, 0, POLL, bytes(4))]
+    assert (server.is_open(POLL), server.is_open(OTHER), server.pending(POLL)) == (False, True, 0)
+    server.events()
+    assert server.feed(wire.reset(POLL, 8), NOW) == []
+    assert server._unsent == 0
 
 
 def test_a_drain_lets_open_streams_finish_and_refuses_new_ones() -> None:
