@@ -74,11 +74,14 @@ class Store(Protocol):
     def commit(self, steps: Sequence[Step]) -> int:
         """Write hard facts in one durable transaction and return the new generation.
 
-        All or nothing. Raises Conflict (a spent key, a name or key already taken), StoreFull.
+        All or nothing. Raises Conflict (a spent key, a name or key already taken, deleting what is
+        not there), StoreFull, StoreBroken (another program holds the database for long).
         """
 
     def flush(self, reports: Mapping[int, Report]) -> None:
-        """Write soft facts (node id -> Report) in one transaction; unknown ids are skipped."""
+        """Write soft facts (node id -> Report) in one transaction; unknown ids are skipped. Raises
+        StoreFull, StoreBroken."""
 
     def since(self, generation: int) -> Sequence[Committed]:
-        """Batches committed after `generation`, oldest first (by any instance)."""
+        """Batches committed after `generation`, oldest first (by any instance). Raises StoreBroken
+        when they are no longer kept: load again."""

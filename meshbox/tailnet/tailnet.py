@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from meshbox.policy.sight import SeeEveryone, Sight, View, bit
 from meshbox.tailnet.addresses import AddressPool
@@ -125,18 +126,14 @@ class Tailnet:
             self.changes.append(node_id, facts)
             self.announce()
 
-    def flush(self) -> int:
-        """Write the soft facts that changed since the last flush; returns how many nodes'."""
-        if not self._unflushed:
-            return 0
-        waiting = self._unflushed
-        self._unflushed = {}
-        try:
+    def flush(self, limit: int | None = None) -> int:
+        """Write soft facts that changed since the last flush, of at most `limit` nodes; returns of how
+        many. What could not be written is kept for the next try."""
+        waiting = dict(islice(self._unflushed.items(), limit))
+        if waiting:
             self.store.flush(waiting)
-        except Exception:
-            # Keep them for the next try, under what was reported meanwhile.
-            self._unflushed = {**waiting, **self._unflushed}
-            raise
+            for node_id in waiting:
+                del self._unflushed[node_id]
         return len(waiting)
 
     def change_common(self, common: Common) -> None:

@@ -106,3 +106,12 @@ def test_soft_facts_survive_a_failing_flush(t: Tailnet, node: Node) -> None:
         t.flush()
     t.store.flush = good  # type: ignore[method-assign]
     assert t.flush() == 1
+
+
+def test_soft_facts_are_written_in_slices(t: Tailnet) -> None:
+    key = make_key(t, reusable=True)
+    for number in range(1, 6):
+        join(t, number, key)
+        report.take(t, machine(number), map_request(number), NOW)
+    assert [t.flush(2), t.flush(2), t.flush(2), t.flush(2)] == [2, 2, 1, 0]
+    assert t.store.load().reports == t.reports
