@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tempfile
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.config import Address, Config, ExtraRecord, load, read_records, sample, show
+from meshbox.config.document import parse_document
 from meshbox.config.durations import format_duration, parse_duration
 from meshbox.config.keys import keys
 from meshbox.config.reference import reference
@@ -472,3 +474,39 @@ def test_no_value_of_any_key_escapes_as_another_error(raw: object) -> None:
             assert "\n" not in str(fault) and str(fault)
             continue
         assert key.kind.read(key.kind.write(value)) == value
+
+
+WORDS = st.sampled_from(
+    [key.path.rpartition(".")[2] for key in keys(Config)] + ["dns", "derp", "server", "oidc"]
+)
+
+
+SIMPLE = st.none() | st.booleans() | st.integers() | st.text(max_size=10)
+FILES = st.recursive(SIMPLE, lambda inner: st.dictionaries(WORDS, inner, max_size=4), max_leaves=6)
+
+
+@given(st.dictionaries(WORDS | st.text(max_size=5), FILES, max_size=5))
+def test_no_file_ends_in_anything_but_its_problems(values: dict[str, object]) -> None:
+    text = yaml.safe_dump(values).encode()
+    assert not parse_document(text, Path("config.yaml")).problems
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        try:
+            load(Path(file.name), {})
+        except ConfigError as error:
+            assert len(str(error).split("\n")) == 1 + len(error.problems)
+
+
+def test_yaml_that_refers_to_itself(file: Path) -> None:
+    assert "trusted_proxies" in problems(file, "server_url: http://h\ntrusted_proxies: &a [*a]\n")
+    assert problems(file, "server_url: http://h\ndns: &d {magic_dns: *d}\n")
+
+
+def test_a_yaml_merge_counts_as_the_file(file: Path) -> None:
+    file.write_text(
+        "server_url: http://h\nlog: &l {level: debug}\ntaildrop: {enabled: true}\nlogtail: {<<: {enabled: "
+        "true}}\n"
+    )
+    config = load(file, {})
+    assert config.logtail.enabled and config.origins["logtail.enabled"] == "file"

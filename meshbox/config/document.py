@@ -67,10 +67,15 @@ def parse_document(raw: bytes, path: Path) -> Document:
 
 def _entries(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, int]]:
     for key, value in node.value:
-        dotted = f"{prefix}{key.value}" if isinstance(key.value, str) else f"{prefix}?"
+        dotted = f"{prefix}{printable(key.value)}"
         yield dotted, key.start_mark.line + 1
         if value.id == "mapping":
             yield from _entries(value, dotted + ".")
+
+
+def printable(name: object) -> str:
+    """A key's name as it can stand in a message: one with a line end in it is quoted."""
+    return name if isinstance(name, str) and name.isprintable() else repr(name)
 
 
 def _unusable(path: Path, text: str) -> Document:

@@ -159,7 +159,7 @@ def _split(raw: object) -> Split:
     result: list[tuple[str, tuple[str, ...]]] = []
     for name, resolvers in raw.items():
         if not isinstance(resolvers, list):
-            raise ValueError(f"wants a list of resolvers for {name}, found {found(resolvers)}")
+            raise ValueError(f"wants a list of resolvers for {found(name)}, found {found(resolvers)}")
         result.append((_domain(name), tuple(_resolver(one) for one in resolvers)))
     return tuple(result)
 

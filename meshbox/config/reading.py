@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from meshbox.config.document import Document, read_document
+from meshbox.config.document import Document, printable, read_document
 from meshbox.config.keys import Key, build, keys
 from meshbox.config.kinds import found
 from meshbox.config.legacy import IGNORED, REFUSED
@@ -74,7 +74,8 @@ def _take_file(document: Document, findings: _Findings) -> None:
         if path in known:
             if raw is not None:
                 findings.raw[path] = raw
-                findings.origins[path] = f"file, line {line}"
+                # What a YAML merge brought in has no line of its own.
+                findings.origins[path] = f"file, line {line}" if line else "file"
         elif path in sections:
             findings.problems.append(
                 Problem(path, f"wants a section with keys of its own, found {found(raw)}")
@@ -89,7 +90,7 @@ def _flat(
     """Leaves of the file by dotted path. Below a key everything is its value; an unknown section
     is one leaf, except where some of its keys have an answer of their own in `legacy`."""
     for name, raw in values.items():
-        path = f"{prefix}{name}"
+        path = f"{prefix}{printable(name)}"
         inner = path in sections or any(one.startswith(path + ".") for one in REFUSED)
         if inner and path not in known and isinstance(raw, dict):
             yield from _flat(raw, known, sections, path + ".")
