@@ -274,6 +274,37 @@ def test_the_page_is_written_from_the_vocabulary() -> None:
     assert (ROOT / "docs/events.md").read_text() == reference(), "run: make docs"
 
 
+JOURNAL = """
+import importlib.util, os, pathlib, socket
+from meshbox.log.journal import journal_sink
+from meshbox.log import Line
+pathlib.Path('/run/systemd/journal').mkdir(parents=True)
+journald = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journald.bind('/run/systemd/journal/socket')
+journald.settimeout(5)
+write = journal_sink()
+assert (write is None) == (importlib.util.find_spec('systemd') is None)
+if write is not None:
+    write(Line(0.0, 'warning', 'library_warning', 'one\\ntwo', {'logger': 'a', 'message': 'b'}))
+    print(journald.recv(4096).decode())
+"""
+
+
+@pytest.mark.root
+def test_a_journal_gets_the_entry() -> None:
+    """With systemd-python, and a socket of ours where journald's would be."""
+    script = ["sh", "-ec", 'mount -t tmpfs none /run; exec "$0" -c "$1"', sys.executable, JOURNAL]
+    done = subprocess.run(
+        ["unshare", "--mount", *script], capture_output=True, text=True, timeout=30, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    if done.stdout:
+        entry = dict(line.split("=", 1) for line in done.stdout.split("\n") if line)
+        assert entry["MESSAGE"] == "one\\ntwo" and entry["PRIORITY"] == "4"
+        assert entry["MESSAGE_ID"] == message_id("library_warning")
+        assert entry["SYSLOG_IDENTIFIER"] == "meshbox" and entry["MESHBOX_LOGGER"] == "a"
+
+
 def test_message_ids_follow_from_names_alone() -> None:
     ids = {message_id(event) for event in EVENTS}
     assert len(ids) == len(EVENTS)
