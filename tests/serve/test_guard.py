@@ -66,8 +66,8 @@ def test_the_oldest_idle_ones_go_first() -> None:
     guard.admit(old, "192.0.2.1", 0.0)
     seat = guard.admit(talking, "192.0.2.1", 0.0)
     assert seat is not None
-    seat.heard_at = 4.0
-    guard.admit(new, "192.0.2.1", 4.0)
+    seat.heard_at = later = 1.0 + IDLE_GRACE
+    guard.admit(new, "192.0.2.1", later)
     assert (old.is_open, talking.is_open, new.is_open) == (False, True, True)
 
 
