@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from meshbox.cli.options import Options
-from meshbox.errors import Conflict, Invalid, NotFound, OperatorError, Refused, StoreFull, Unreachable
+from meshbox.errors import (
+    Conflict,
+    Exhausted,
+    Invalid,
+    NotFound,
+    OperatorError,
+    Refused,
+    StoreFull,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -76,7 +85,8 @@ class Api:
             return answer
         message = str(answer.get("message") or f"the server answered {status}")
         if status == 507:
-            raise StoreFull(message)
+            # Both of them lack room; only the server knows which.
+            raise (Exhausted if answer.get("kind") == Exhausted.__name__ else StoreFull)(message)
         raise KINDS.get(status, OperatorError)(message)
 
     def _exchange(self, method: str, target: str, body: bytes) -> tuple[int, Json]:

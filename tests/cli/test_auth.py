@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+from pathlib import Path
+
 import pytest
 
+from meshbox.errors import Exhausted
 from tests.cli.conftest import Shell
-from tests.serve.api.stand import URL
+from tests.serve.api.stand import URL, Stand
 from tests.serve.api.test_auth import knock
+from tests.tailnet.build import join, make_key
 
 
 def test_list_approve(shell: Shell) -> None:
@@ -56,3 +61,15 @@ def test_mistakes_let_nobody_in(shell: Shell, words: tuple[str, ...], code: int,
     assert (outcome.code, says in outcome.err) == (code, True), outcome
     assert shell.json("nodes", "list") == []
     assert len(shell.json("auth", "list")) == 1
+
+
+def test_no_address_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Stand(tmp_path, prefix=IPv4Network("100.64.0.0/29")) as stand:
+        (tmp_path / "config.yaml").write_text("unix_socket: api.sock\n")
+        shell = Shell(stand, tmp_path / "config.yaml", capsys)
+        pending = stand.do(lambda t: knock(t, 100))
+        with pytest.raises(Exhausted):
+            stand.do(lambda t: [join(t, number, make_key(t, "ana")) for number in range(8)])
+        outcome = shell.type("auth", "approve", pending, "-u", "ana")
+        assert outcome.code == 7 and "no address is left in 100.64.0.0/29" in outcome.err
+        assert len(shell.json("auth", "list")) == 1

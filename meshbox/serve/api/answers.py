@@ -52,7 +52,8 @@ def success(body: bytes) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=HEADERS)
 
 
-def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+def refusal(status: int, message: str, headers: dict[str, str] | None = None, kind: str = "") -> web.Response:
+    """`kind` is the name of the error's class, for our own command line's exit code."""
     title = HTTPStatus(status).phrase
     body = {
         "code": GRPC_CODES.get(status, GRPC_INTERNAL),
@@ -62,6 +63,7 @@ def refusal(status: int, message: str, headers: dict[str, str] | None = None) ->
         "status": status,
         "detail": message,
         "errors": [{"message": message}],
+        "kind": kind,
     }
     return web.Response(
         status=status,

@@ -86,7 +86,7 @@ class Handler:
         except TimeoutError:
             return refusal(408, f"the request did not arrive within {BODY_DEADLINE:.0f} seconds")
         except MeshboxError as error:
-            return refusal(error.status, str(error))
+            return refusal(error.status, str(error), kind=type(error).__name__)
         except Exception:
             return self._own_fault(request)
 

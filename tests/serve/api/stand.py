@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +58,7 @@ class Stand:
     now: float = NOW
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     is_fine: bool = True
+    prefix: IPv4Network = IPv4Network("100.64.0.0/10")
     address: str = "198.51.100.7"
 
     def __enter__(self) -> Stand:
@@ -112,7 +114,7 @@ class Stand:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.store: SqliteStore = open_store(self.directory / "db.sqlite", self.now)
-        settings = Settings(dns=DnsSettings(base_domain=DOMAIN))
+        settings = Settings(dns=DnsSettings(base_domain=DOMAIN), prefix_v4=self.prefix)
         self.tailnet = Tailnet(settings, self.store, os.urandom, DerpMap(()), self.now)
         context = Context(
             tailnet=self.tailnet,
