@@ -10,6 +10,7 @@ in 8 us where libsodium needs 4, so there the same functions come from PyNaCl.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import cryptography
@@ -23,6 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from meshbox.errors import PeerError
 
 FIRST_FAST_CRYPTOGRAPHY = 40
+
+Exchange = Callable[[bytes, bytes], bytes]
 
 
 class NoiseError(PeerError):

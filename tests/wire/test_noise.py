@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshbox.errors import Malformed, PeerError
-from meshbox.wire import noise, primitives
+from meshbox.wire import noise
 from meshbox.wire.noise import Handshake, NoiseError, Records
 from tests.fake.noise import Initiator as IndependentInitiator
 from tests.fake.noise import Records as IndependentRecords
+from tests.wire.test_primitives import LOW_ORDER
 
 STATIC, MACHINE, CLIENT_EPHEMERAL, SERVER_EPHEMERAL = (
     bytes([byte]) * 32 for byte in (0x11, 0x22, 0x33, 0x44)
@@ -35,14 +35,6 @@ PINGS = (
 PONGS = (
     "040015872bfecea027379cea1914b086ff475645554c5b2d",
     "040015ddad861cc1257e6945f14c793d2298031d654c3e6b",
-)
-# Points of small order: whatever our private key is, the product is zero.
-LOW_ORDER = (
-    bytes(32),
-    (1).to_bytes(32, "little"),
-    (2**255 - 20).to_bytes(32, "little"),
-    bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-    bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
 )
 
 
@@ -118,9 +110,6 @@ def test_another_server_key_does_not_fit() -> None:
 def test_points_of_low_order_are_refused(point: bytes) -> None:
     with pytest.raises(NoiseError, match="low order"):
         noise.server_handshake(INITIATION[:5] + point + INITIATION[37:], STATIC, SERVER_EPHEMERAL)
-    for exchange in (primitives.openssl_exchange, primitives.sodium_exchange):
-        with pytest.raises(NoiseError, match="low order"):
-            exchange(STATIC, point)
 
 
 @pytest.mark.parametrize("at", range(noise.RESPONSE_BYTES))
@@ -240,22 +229,6 @@ def test_arbitrary_records_decrypt_to_nothing(data: bytes) -> None:
     except NoiseError:
         return
     assert data[:1] in (b"", b"\x04")
-
-
-def test_both_libraries_seal_and_open_alike() -> None:
-    key, nonce = shake().rx_key, bytes(12)
-    ours, theirs = ChaCha20Poly1305(key), primitives.SodiumCipher(key)
-    for text, extra in ((b"", None), (b"abc", None), (b"abc", b"hash")):
-        sealed = ours.encrypt(nonce, text, extra)
-        assert theirs.encrypt(nonce, memoryview(text), extra) == sealed
-        assert primitives.unseal(theirs, nonce, sealed, extra) == text
-        for box in (ours, theirs):
-            with pytest.raises(NoiseError):
-                primitives.unseal(box, nonce, sealed[:-1] + b"!", extra)
-    assert primitives.sodium_public_of(STATIC) == primitives.openssl_public_of(STATIC) == SERVER_PUBLIC
-    assert primitives.sodium_exchange(STATIC, CLIENT_PUBLIC) == primitives.openssl_exchange(
-        STATIC, CLIENT_PUBLIC
-    )
 
 
 def test_a_handshake_is_a_value() -> None:
