@@ -19,8 +19,9 @@ from meshbox.tailnet.tailnet import Tailnet
 ID_DIGITS = 18
 """Longer numbers are no ids; converting a text of a million digits takes minutes."""
 
-SUGGEST_AMONG = 2000
-"""Names that are compared for "did you mean": about 20 ms."""
+SUGGEST_AMONG = 500
+LENGTH_APART = 2
+"""Names compared for "did you mean", and how much longer or shorter they may be: about 15 ms."""
 
 CANDIDATES_SHOWN = 10
 
@@ -100,7 +101,8 @@ def is_id(text: str) -> bool:
 
 
 def did_you_mean(text: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, list(islice(names, SUGGEST_AMONG)), n=3)
+    similar = (name for name in names if abs(len(name) - len(text)) <= LENGTH_APART)
+    close = difflib.get_close_matches(text, list(islice(similar, SUGGEST_AMONG)), n=3)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
