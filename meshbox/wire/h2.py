@@ -141,6 +141,7 @@ class H2Server(Output):
             self._on_block(block.flags, stream_id, bytes(block.data))
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
+        self._budget.header_block(len(block))
         # Decoded whatever becomes of the stream: the tables of both ends must stay the same.
         try:
             fields = self._decoder.decode(block)

@@ -9,6 +9,7 @@ import pytest
 from meshbox.wire import h2budget as budget
 from meshbox.wire import h2frames as wire
 from meshbox.wire.h2 import Closed, H2Server
+from meshbox.wire.hpack import _pack_integer
 from tests.wire import h2peer as peer
 from tests.wire.h2peer import NOW, frames
 
@@ -36,6 +37,14 @@ def ask(server: H2Server) -> bytes:
     return peer.get(next_id(server))
 
 
+def ask_at_length(server: H2Server) -> bytes:
+    """A request with a header block of 8 KiB."""
+    request = frames(ask(server))[0]
+    rest = 8192 - len(request.payload) - 6
+    long = b"\0\x01x" + _pack_integer(0, 0x7F, rest) + b"v" * rest
+    return wire.frame(request.kind, request.flags, request.stream_id, request.payload + long)
+
+
 def same(data: bytes) -> Callable[[H2Server], bytes]:
     return lambda _server: data
 
@@ -51,6 +60,7 @@ FLOODS = {
     "settings": ("pings", budget.PINGS - 2, same(peer.settings({4: 70_000}))),
     "settings acknowledged": ("pings", budget.PINGS - 2, same(wire.SETTINGS_ACK)),
     "requests": ("requests", budget.REQUESTS, ask),
+    "header bytes": ("header_bytes", budget.HEADER_BYTES // 8192, ask_at_length),
     "windows": ("frames", budget.FRAMES - 2, same(wire.window_update(0, 1))),
     "priorities": ("frames", budget.FRAMES - 2, same(wire.frame(wire.PRIORITY, 0, 1, bytes(5)))),
     "unknown frames": ("frames", budget.FRAMES - 2, same(wire.frame(77, 0, 0))),
