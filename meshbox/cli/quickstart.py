@@ -40,9 +40,10 @@ On each device, with the official client installed, type (as root, where there i
 The key lets in any number of devices of user {user} for {life}. Keys are kept hashed and cannot be shown
 again, so each start makes a fresh one; older ones go on until they expire.
 
-    who is here       {program} nodes list
-    another key       {program} preauthkeys create --user {user}
-    everything else   {program} --help
+    who is here              {program} nodes list
+    another key              {program} preauthkeys create --user {user}
+    who waits without one    {program} auth list
+    everything else          {program} --help
 
 Everything is kept in {directory}. Ctrl-C stops the server; the same command starts it again.
 """
