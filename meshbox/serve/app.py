@@ -14,21 +14,24 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from meshbox import __version__, log
 from meshbox import config as configuration
 from meshbox.config import Address, Config
 from meshbox.secrets import load_or_create_key
-from meshbox.serve import pages
-from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
+from meshbox.serve import api, pages, tls
+from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
+from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.relaymap import relay_map
+from meshbox.serve.relayroom import RelayRoom, relay_identity
 from meshbox.serve.reload import Reload
 from meshbox.serve.scrape import Gauges, samples
 from meshbox.serve.sites import Monitor, Sites
@@ -44,16 +47,17 @@ GC_THRESHOLDS = (50_000, 20, 100)
 it is asked for rarely; what was loaded at start is exempt altogether."""
 
 
-def run(config: Config, source: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. `source` is the file a reload reads again. Raises MeshboxError."""
+def run(config: Config, source: Path | None = None, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT. `source` is the file a reload reads again; `on_ready()` is called once
+    everything listens. Raises MeshboxError."""
     log.setup(config.log.level, config.log.format)
     for problem in config.warnings:
         log.emit("config_warning", key=problem.path, reason=problem.text)
     _raise_descriptor_limit()
-    asyncio.run(_serve(config, source))
+    asyncio.run(_serve(config, source, on_ready))
 
 
-async def _serve(config: Config, source: Path | None) -> None:
+async def _serve(config: Config, source: Path | None, on_ready: Callable[[], None]) -> None:
     manager = ServiceManager(os.environ)
     app = App(config, source)
     stopped = asyncio.Event()
@@ -65,6 +69,7 @@ async def _serve(config: Config, source: Path | None) -> None:
         loop.add_signal_handler(signal.SIGHUP, app.reload, manager)
         feeder = asyncio.create_task(_feed_watchdog(app, manager))
         manager.ready(app.status())
+        on_ready()
         await stopped.wait()
         manager.stopping()
         feeder.cancel()
@@ -86,10 +91,14 @@ class App:
     def __init__(self, config: Config, source: Path | None) -> None:
         self.config = config
         self._source = source
+        self._inherited = Inherited(os.environ)
         self._sites = Sites()
         self._servers: list[asyncio.Server] = []
         self._store: sqlite.SqliteStore | None = None
         self._plant: Plant | None = None
+        self._relay: RelayRoom | None = None
+        self._certificate: Certificate | None = None
+        self._pin = ""
         self._started_at = time.time()
         self.ports: dict[str, int] = {}
 
@@ -100,62 +109,96 @@ class App:
 
     async def open(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
-        inherited = Inherited(os.environ)
-        private = load_or_create_key(config.noise.private_key_path, os.urandom)
+        noise_private = load_or_create_key(config.noise.private_key_path, os.urandom)
+        identity = relay_identity(config)
+        self._pin = identity.pin if identity else ""
+        derp_map = relay_map(config, self._pin)
+        if config.tls_cert_path is not None and config.tls_key_path is not None:
+            relay_key = identity.private_key if identity else None
+            self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
-        ground = Ground(store, private, relay_map(config, ""))
-        self._plant = plant = assemble(config, ground, loop)
+        self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
+        if identity is not None:
+            self._relay = RelayRoom(config, plant.core, identity, self._inherited)
         self.health = Health(
-            Probes(store.check, lambda: plant.pulse.lag, lambda: None, config.state_dir), loop.time
+            Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, config.state_dir), loop.time
         )
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
-        await self._open_public(plant, private, inherited)
-        await self._open_private(plant, inherited)
+        await self._open_public(plant, public_of(noise_private))
+        await self._open_relay(plant.core)
+        await self._open_administration(plant.core)
+        await self._open_monitor(plant)
         plant.pulse.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         log.emit("server_started", version=__version__, address=config.listen_addr, url=config.server_url)
 
-    async def _open_public(self, plant: Plant, private: bytes, inherited: Inherited) -> None:
-        loop, core = asyncio.get_running_loop(), plant.core
-        listener = self._listen(self.config.listen_addr, "listen_addr", inherited)
-        public, context = PublicPages(core, self.health, public_of(private)), self._context(core)
-        fallback = await self._sites.protocol_factory(
-            [
-                *public.routes(),
-                *pages.routes(context),
-                *routes(context, TokenDoor(public.address_of)),
-            ]
+    # Doors
+
+    async def _open_public(self, plant: Plant, noise_public: bytes) -> None:
+        core, context = plant.core, self._context(plant.core)
+        public = PublicPages(core, self.health, noise_public)
+        upgrades = {"/ts2021": plant.control.upgrade}
+        routes = [
+            *public.routes(),
+            *pages.routes(context),
+            *api.routes(context, TokenDoor(public.address_of)),
+        ]
+        if self._relay is not None:
+            upgrades["/derp"] = self._relay.derp.upgrade
+            routes += self._relay.routes()
+        fallback = await self._sites.protocol_factory(routes)
+        doors = Doors(upgrades, fallback, core.guard, core.steady)
+        await self._listen(self.config.listen_addr, "listen_addr", doors, self._certificate)
+
+    async def _open_relay(self, core: Core) -> None:
+        relay, address = self._relay, self.config.derp.server.listen_addr
+        if relay is None or address is None:
+            return
+        fallback = await self._sites.protocol_factory(relay.routes())
+        doors = Doors({"/derp": relay.derp.upgrade}, fallback, core.guard, core.steady)
+        await self._listen(address, "derp.server.listen_addr", doors, relay.identity.certificate)
+
+    async def _open_administration(self, core: Core) -> None:
+        config = self.config
+        listener = listen_unix(config.unix_socket, config.unix_socket_permission, self._inherited)
+        await self._sites.serve(api.routes(self._context(core), SocketDoor()), listener)
+
+    async def _open_monitor(self, plant: Plant) -> None:
+        address, relay = self.config.metrics_listen_addr, self._relay
+        if address is None:
+            return
+        gauges = Gauges(
+            sessions=lambda: len(plant.sessions),
+            blocked_sessions=lambda: plant.sessions.blocked_count,
+            tunnels=lambda: plant.control.tunnel_count,
+            loop_lag=lambda: plant.pulse.lag,
+            certificate_left=self._certificate_left,
+            relay=relay.samples if relay is not None else tuple,
         )
-        doors = Doors({"/ts2021": plant.control.upgrade}, fallback, core.guard, loop.time)
-        self._servers.append(await loop.create_server(lambda: Front(doors), sock=listener, backlog=BACKLOG))
+        monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges))
+        await self._sites.serve(monitor.routes(), self._bind(address, "metrics_listen_addr"))
 
-    async def _open_private(self, plant: Plant, inherited: Inherited) -> None:
-        config, core = self.config, plant.core
-        listener = listen_unix(config.unix_socket, config.unix_socket_permission, inherited)
-        await self._sites.serve(routes(self._context(core), SocketDoor()), listener)
-        if config.metrics_listen_addr is not None:
-            metrics = self._listen(config.metrics_listen_addr, "metrics_listen_addr", inherited)
-            gauges = Gauges(
-                sessions=lambda: len(plant.sessions),
-                blocked_sessions=lambda: plant.sessions.blocked_count,
-                tunnels=lambda: plant.control.tunnel_count,
-                loop_lag=lambda: plant.pulse.lag,
-                certificate_left=lambda: None,
-                relay=tuple,
-            )
-            monitor = Monitor(core, self.health, lambda: samples(core, gauges))
-            await self._sites.serve(monitor.routes(), metrics)
+    async def _listen(
+        self, address: Address, key: str, doors: Doors, certificate: Certificate | None
+    ) -> None:
+        def front() -> asyncio.BaseProtocol:
+            return Front(doors)
 
-    def _listen(self, address: Address, key: str, inherited: Inherited) -> socket.socket:
+        factory = front if certificate is None else tls.wrap(front, lambda: certificate.context)
+        listener = self._bind(address, key)
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
+
+    def _bind(self, address: Address, key: str) -> socket.socket:
         """`ports` then has the port, also when the configuration left the choice to the system."""
-        listener = listen_tcp(address, key, inherited)
+        listener = listen_tcp(address, key, self._inherited)
         self.ports[key] = listener.getsockname()[1]
         return listener
 
-    def _context(self, core: Core) -> Context:
-        return Context(
+    def _context(self, core: Core) -> api.Context:
+        return api.Context(
             tailnet=core.tailnet,
             server_url=self.config.server_url,
             clock=core.wall,
@@ -166,9 +209,14 @@ class App:
             ),
         )
 
+    # While it runs
+
     def status(self) -> str:
-        t = self._plant.core.tailnet if self._plant else None
-        return f"{t.presence.online_count} of {len(t.nodes)} nodes online" if t else ""
+        t = self.plant.core.tailnet
+        return f"{t.presence.online_count} of {len(t.nodes)} nodes online"
+
+    def _certificate_left(self) -> float | None:
+        return None if self._certificate is None else self._certificate.expires_at - time.time()
 
     def reload(self, manager: ServiceManager) -> None:
         manager.reloading()
@@ -180,9 +228,13 @@ class App:
         return configuration.load(self._source, os.environ)
 
     def _swap_files(self, config: Config) -> None:
-        derp_map = relay_map(config, "")
-        if self._plant is not None:
-            self._plant.core.tailnet.set_derp_map(derp_map)
+        """Take over new certificates and relay maps; raises before anything was changed."""
+        derp_map = relay_map(config, self._pin)
+        own = self._relay.identity.certificate if self._relay is not None else None
+        for certificate in (self._certificate, own):
+            if certificate is not None:
+                certificate.reload()
+        self.plant.core.tailnet.set_derp_map(derp_map)
 
     async def close(self) -> None:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
@@ -191,6 +243,8 @@ class App:
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            if self._relay is not None:
+                self._relay.close()
             await asyncio.sleep(FAREWELL)
             self._plant.pulse.flush()
         await self._sites.close()

@@ -42,9 +42,6 @@ METRICS: Mapping[str, Metric] = {
     "meshbox_client_capability": Metric("gauge", "Nodes by client release.", ("version",)),
     "meshbox_connections": Metric("gauge", "Open connections.", ("kind",)),
     "meshbox_handshakes_total": Metric("counter", "Noise handshakes.", ("result",)),
-    "meshbox_journal_gaps_total": Metric(
-        "counter", "Map sessions so far behind the changes that they got a full map again."
-    ),
     "meshbox_journal_generation": Metric("counter", "Changes appended to the log since start."),
     "meshbox_loop_lag_seconds": Metric("gauge", "How late the event loop was at its last second."),
     "meshbox_map_responses_total": Metric("counter", "Map messages sent.", ("kind",)),

@@ -22,6 +22,7 @@ from meshbox.serve.core import Core
 from meshbox.serve.tunnel import JSON, TEXT, Tunnel
 from meshbox.tailnet import enrol
 from meshbox.tailnet.model import Pending
+from meshbox.tailnet.pending import PENDING_LIFE
 from meshbox.tailnet.users import TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME
 from meshbox.wire.capver import too_old
 from meshbox.wire.replies import (
@@ -81,14 +82,14 @@ class Registration:
         for pending_id, held in list(self._held.items()):
             pending = waiting.get(pending_id)
             if pending is None or pending.state != "waiting":
-                del self._held[pending_id]
+                self._let_go(pending_id)
                 self._decide(held)
 
     def forget(self, tunnel: Tunnel, stream_id: int | None = None) -> None:
         """The client gave a stream up, or (None) has gone."""
         for pending_id, held in list(self._held.items()):
             if held.tunnel is tunnel and stream_id in (None, held.stream_id):
-                del self._held[pending_id]
+                self._let_go(pending_id)
 
     def _decide(self, held: Held) -> None:
         core, tunnel = self._core, held.tunnel
@@ -141,12 +142,20 @@ class Registration:
         self._reply(held, register_login(self._core.server_url + pending.path))
 
     def _hold(self, held: Held, pending: Pending) -> None:
-        """Bounded by the pending registrations: one follow-up each, the newest."""
+        """Bounded by the pending registrations: one follow-up each, the newest. Its tunnel stays a
+        stranger's, in the guard's count, with time for the person who decides: anybody gets this far."""
         older = self._held.get(pending.id)
         if older is not None:
+            self._let_go(pending.id)
             older.tunnel.answer(older.stream_id, 409, b"a newer follow-up waits for this registration\n")
-        held.tunnel.authorise()
+        left = pending.created_at + PENDING_LIFE - self._core.wall()
+        held.tunnel.tolerate(left + self._core.limits.idle_tunnel_timeout)
         self._held[pending.id] = held
+
+    def _let_go(self, pending_id: str) -> None:
+        """Nothing is held for this registration any more; its tunnel has as long as any other."""
+        held = self._held.pop(pending_id)
+        held.tunnel.tolerate(self._core.limits.idle_tunnel_timeout)
 
     def _refuse(self, held: Held, reason: str) -> None:
         core, tunnel = self._core, held.tunnel

@@ -198,6 +198,12 @@ class Tunnel(asyncio.Protocol):
             self._seat = None
             self._callbacks.authorised(self)
 
+    def tolerate(self, seconds: float) -> None:
+        """Let it stay this long from now, if it is a stranger's still."""
+        if self._seat is not None:
+            guard, now = self._core.guard, self._core.steady()
+            guard.allow(self._seat.transport, seconds, "tunnel_unauthorised", now)
+
     def close(self) -> None:
         """Tell the client that no more requests are taken here, and end once everything is written."""
         if self._is_open:

@@ -100,9 +100,17 @@ class Tunnel:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, server_key: bytes, machine: bytes, version: int = CAPVER
+        cls,
+        host: str,
+        port: int,
+        server_key: bytes,
+        machine: bytes,
+        version: int = CAPVER,
+        source: str = "",
     ) -> Tunnel:
-        reader, writer = await asyncio.open_connection(host, port, limit=1 << 20)
+        """`source` may be any address of this machine, the whole loopback net included."""
+        local = (source, 0) if source else None
+        reader, writer = await asyncio.open_connection(host, port, limit=1 << 20, local_addr=local)
         tunnel = cls(reader, writer)
         initiator = Initiator(machine, os.urandom(32), server_key, version)
         writer.write(upgrade_request(initiator.initiation))

@@ -1,0 +1,115 @@
+"""The relay inside this server: its keys and certificate, its switchboard, STUN, and how it is reached.
+
+With derp.server.listen_addr it has a TLS listener of its own; otherwise it shares the main one. A
+certificate that nobody configured is made here, and pinned in the map that clients get.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from meshbox.config import Config
+from meshbox.secrets import load_or_create_key
+from meshbox.serve import derphttp
+from meshbox.serve.certificates import Certificate
+from meshbox.serve.core import Core
+from meshbox.serve.derp import DerpServer
+from meshbox.serve.listeners import Inherited, listen_udp
+from meshbox.serve.metrics import Sample
+from meshbox.serve.selfsigned import self_signed
+from meshbox.serve.stun import StunServer
+from meshbox.wire.keys import NodeKey
+
+
+@dataclass(frozen=True, slots=True)
+class RelayIdentity:
+    """What must exist before the map can be written. `certificate` is that of the relay's own listener;
+    `pin` is not empty when clients must be told of it."""
+
+    private_key: bytes
+    certificate: Certificate | None = None
+    pin: str = ""
+
+
+def relay_identity(config: Config) -> RelayIdentity | None:
+    """Read or make the relay's keys; None when it is off. Raises KeyFileError, CertificateError."""
+    server = config.derp.server
+    if not server.enabled:
+        return None
+    private_key = load_or_create_key(server.private_key_path, os.urandom)
+    if server.listen_addr is None:
+        return RelayIdentity(private_key)
+    if server.cert_path is not None and server.key_path is not None:
+        return RelayIdentity(private_key, Certificate(server.cert_path, server.key_path, private_key))
+    # No metacert here: clients of before May 2025 refuse a pinned certificate that comes with one.
+    made = self_signed(config.state_dir, relay_hosts(config), time.time())
+    return RelayIdentity(private_key, made, made.pin)
+
+
+def relay_hosts(config: Config) -> Iterator[str]:
+    """The names and addresses under which clients may dial the relay."""
+    host = urlsplit(config.server_url).hostname
+    if host:
+        yield host
+    for address in (config.derp.server.ipv4, config.derp.server.ipv6):
+        if address is not None:
+            yield str(address)
+
+
+class RelayRoom:
+    """The running relay. `close` ends its connections."""
+
+    def __init__(self, config: Config, core: Core, identity: RelayIdentity, inherited: Inherited) -> None:
+        self.identity = identity
+        self._hosts = tuple(relay_hosts(config))
+        tailnet, everybody = core.tailnet, not config.derp.server.verify_clients
+        self.derp = DerpServer(
+            identity.private_key,
+            admit=lambda key: everybody or tailnet.admits(key, core.wall()),
+            proved=core.guard.release,
+        )
+        self.stun = StunServer(
+            [listen_udp(config.derp.server.stun_listen_addr, "derp.server.stun_listen_addr", inherited)]
+        )
+        if not everybody:
+            tailnet.on_admission(self._admission_changed)
+
+    def _admission_changed(self, node_key: NodeKey, is_admitted: bool) -> None:
+        if not is_admitted:
+            self.derp.cut(node_key)
+
+    def routes(self) -> list[web.RouteDef]:
+        """What a relay answers over plain HTTP. Names are told from the configuration: a stranger's
+        question must not become a DNS query."""
+        host, *addresses = self._hosts or ("",)
+        names = {host: addresses} if addresses else {}
+        return derphttp.routes(lambda: names)
+
+    def samples(self) -> Iterable[Sample]:
+        counted, links, stun = self.derp.switch.counters, self.derp.counters, self.stun.counters
+        yield Sample("meshbox_relay_clients", len(self.derp.switch.active))
+        yield Sample("meshbox_relay_accepts_total", counted.accepts, ("ok",))
+        yield Sample("meshbox_relay_accepts_total", links.refused, ("refused",))
+        yield Sample("meshbox_relay_accepts_total", links.handshake_timeouts, ("timeout",))
+        yield Sample("meshbox_relay_packets_total", counted.packets_received, ("in",))
+        yield Sample("meshbox_relay_packets_total", counted.packets_sent, ("out",))
+        yield Sample("meshbox_relay_bytes_total", counted.bytes_received, ("in",))
+        yield Sample("meshbox_relay_bytes_total", counted.bytes_sent, ("out",))
+        dropped: dict[str, int] = {}
+        for (reason, _), drops in counted.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + drops.packets
+        for why, packets in dropped.items():
+            yield Sample("meshbox_relay_dropped_total", packets, (why,))
+        yield Sample("meshbox_relay_stun_total", stun.success, ("ok",))
+        yield Sample("meshbox_relay_stun_total", stun.not_stun, ("not_stun",))
+        yield Sample("meshbox_relay_stun_total", stun.rate_limited, ("rate",))
+
+    def close(self) -> None:
+        self.derp.close()
+        self.stun.close()
