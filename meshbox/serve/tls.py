@@ -85,6 +85,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
 
     __slots__ = (
         "_closing",
+        "_deaf",
         "_early",
         "_ended",
         "_established",
@@ -107,7 +108,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._ssl: ssl.SSLObject | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early: list[bytes] = []
-        self._established = self._paused = self._closing = self._ended = False
+        self._established = self._paused = self._closing = self._ended = self._deaf = False
         self._unsent = 0
 
     # -- the side of the socket
@@ -130,6 +131,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._pump()
 
     def eof_received(self) -> bool:
+        self._deaf = True
         if self._closing:
             self._outer.close()
         elif not self._established:
@@ -341,9 +343,12 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._send_pending()
         if self._outer.is_closing():
             return
-        if self._paused:
-            self._outer.resume_reading()
-        self._outer.write_eof()
+        if self._deaf:
+            self._outer.close()
+        else:
+            if self._paused:
+                self._outer.resume_reading()
+            self._outer.write_eof()
         self._unsent = self._outer.get_write_buffer_size()
         self._timer = asyncio.get_running_loop().call_later(LINGER, self._give_up_lingering)
 
