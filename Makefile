@@ -9,7 +9,8 @@
 #   make docs       docs/config.md and docs/events.md, written from the code
 #   make venv       .venv, with .venv/bin/meshbox
 #
-# PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer). ARGS="-k noise" goes to pytest.
+# PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer). ARGS="-k noise" goes to pytest,
+# ARGS="--port 80" to the server of `make run`.
 
 ARGS ?=
 RUN := .venv/bin/python
@@ -20,7 +21,7 @@ venv:
 	@sh scripts/setup-venv.sh
 
 run: venv
-	@$(RUN) -m meshbox.cli.main quickstart
+	@$(RUN) -m meshbox.cli.main quickstart $(ARGS)
 
 demo: venv
 	@sh scripts/demo.sh
