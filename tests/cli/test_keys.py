@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_mistakes_make_no_key(shell: Shell, words: tuple[str, ...], code: int, s
 
 
 def test_api_key_life(shell: Shell) -> None:
-    shell.stand.now = __import__("time").time()
+    shell.stand.now = time.time()
     outcome = shell.type("apikeys", "create", "--expiration", "30d", "--description", "for the phone")
     assert re.fullmatch(r"mb-api-\w{12}-\w{43}\n", outcome.out)
     [listed] = shell.json("apikeys", "list")
@@ -105,7 +106,7 @@ def test_api_keys_expire(shell: Shell, expiration: str) -> None:
 
 
 def test_administering_from_elsewhere(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell.stand.now = __import__("time").time()
+    shell.stand.now = time.time()
     key = shell.type("apikeys", "create").out.strip()
     address = f"http://127.0.0.1:{shell.stand.public}"
     file = tmp_path / "key"
