@@ -240,7 +240,7 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
         ("derp: {urls: 'https://a'}", "derp.urls", "wants a list"),
         ("dns: {extra_records: [{name: a.b, type: TXT, value: x}]}", "dns.extra_records", "A or AAAA"),
         ("dns: {extra_records: [{name: a.b, type: A, value: '::1'}]}", "dns.extra_records", "IPv4"),
-        ("limits: {sessions_per_node: 0}", "limits.sessions_per_node", "from 1 to 100"),
+        ("limits: {connections_per_address: 0}", "limits.connections_per_address", "from 1 to 100"),
         ("listen_addr: 999.0.0.1:80", "listen_addr", "IP address"),
         ("listen_addr: 0.0.0.0:70000", "listen_addr", "host:port"),
     ],
@@ -305,7 +305,7 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
         "MESHBOX_TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.1",
         "MESHBOX_DNS_MAGIC_DNS": "false",
         "MESHBOX_DNS_NAMESERVERS_GLOBAL": "9.9.9.9",
-        "MESHBOX_LIMITS_SESSIONS_PER_NODE": "3",
+        "MESHBOX_LIMITS_PENDING_PER_ADDRESS": "3",
         "MESHBOX_METRICS_LISTEN_ADDR": "",
         "PATH": "/bin",
     }
@@ -313,7 +313,7 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     assert config.database.sqlite.path == Path("/srv/db")
     assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"))
     assert config.dns.magic_dns is False and config.dns.nameservers.global_ == ("9.9.9.9",)
-    assert config.limits.sessions_per_node == 3 and config.metrics_listen_addr is None
+    assert config.limits.pending_per_address == 3 and config.metrics_listen_addr is None
     assert config.origins["database.sqlite.path"] == "environment, MESHBOX_DATABASE_SQLITE_PATH"
     assert config.origins["server_url"] == "file, line 1"
     assert config.origins["listen_addr"] == "default"

@@ -246,7 +246,6 @@ class Limits:
     connections_unauthenticated: int = key(
         whole(1, 1_000_000), 2000, "Connections of all addresses together that are not authenticated yet."
     )
-    sessions_per_node: int = key(whole(1, 100), 2, "Map streams one node may hold; the newest ones win.")
     pending_registrations: int = key(
         whole(1, 1_000_000), 1024, "Registrations that wait for somebody's approval."
     )
@@ -261,7 +260,7 @@ class Limits:
         "that a site behind one address can come back at once.",
     )
     handshake_timeout: float = key(
-        kinds.DURATION, 10.0, "Time for a connection's TLS handshake, request head and Noise handshake, each."
+        kinds.DURATION, 10.0, "Time from connecting to the end of the request head, the TLS handshake included."
     )
     idle_tunnel_timeout: float = key(
         kinds.DURATION, 30.0, "A tunnel without a registered node and without a request is closed after this."

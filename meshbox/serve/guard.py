@@ -20,10 +20,8 @@ from typing import Protocol
 from meshbox.serve.head import Network
 
 HEAD_DEADLINE = 10.0
-"""Seconds for the TLS handshake and a complete request head (silence, half lines, one header per 2 s)."""
-
-TUNNEL_DEADLINE = 30.0
-"""Seconds a tunnel may live without one authorised request: a stranger's key opens it, and no more."""
+"""Seconds for the TLS handshake and a complete request head (silence, half lines, one header per 2 s)
+unless configured."""
 
 IDLE_GRACE = 6.0
 """Seconds without a byte from the client after which a connection over the soft cap may be closed.
@@ -59,6 +57,7 @@ class Caps:
     per_address: int = ADDRESS_SOFT_CAP
     per_address_hard: int = ADDRESS_HARD_CAP
     total: int = TOTAL_CAP
+    head_deadline: float = HEAD_DEADLINE
 
 
 class Guard:
@@ -88,7 +87,7 @@ class Guard:
         if len(self._seats) >= self.caps.total and not self._evict_oldest(now):
             self._refused("total_cap", address)
             return None
-        seat = Seat(transport, place, now, now + HEAD_DEADLINE)
+        seat = Seat(transport, place, now, now + self.caps.head_deadline)
         self._seats[transport] = seat
         self._enter(seat)
         self._thin(place, now)

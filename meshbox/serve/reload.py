@@ -78,9 +78,12 @@ class Reload:
 
 
 def guard_caps(config: Config) -> Caps:
-    per_address = config.limits.connections_per_address
+    limits, defaults = config.limits, Caps()
     return Caps(
-        per_address, max(per_address, Caps().per_address_hard), config.limits.connections_unauthenticated
+        per_address=limits.connections_per_address,
+        per_address_hard=max(limits.connections_per_address, defaults.per_address_hard),
+        total=limits.connections_unauthenticated,
+        head_deadline=limits.handshake_timeout,
     )
 
 
