@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 URL = "https://mesh.example.org"
 DOMAIN = "mesh.internal"
+WIDE = IPv4Network("100.64.0.0/10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Stand:
     now: float = NOW
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     is_fine: bool = True
-    prefix: IPv4Network = IPv4Network("100.64.0.0/10")
+    prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
 
     def __enter__(self) -> Stand:
