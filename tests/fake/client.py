@@ -88,6 +88,7 @@ class Tunnel:
         self.goaway: tuple[int, str] | None = None
         self.closed = asyncio.Event()
         self._early_buffer: bytearray | None = bytearray()
+        self._uploads: dict[int, memoryview] = {}
         self._task: asyncio.Task[None] | None = None
         config = h2.config.H2Configuration(
             client_side=True,
@@ -158,12 +159,22 @@ class Tunnel:
         if body is not None:
             headers.append(("content-length", str(len(body))))
         self.h2.send_headers(stream_id, headers, end_stream=body is None)
-        for start in range(0, len(body or b""), 16_384):
-            self.h2.send_data(stream_id, (body or b"")[start : start + 16_384])
         if body is not None:
-            self.h2.end_stream(stream_id)
+            self._uploads[stream_id] = memoryview(body)
+            self._upload()
         self.flush()
         return stream
+
+    def _upload(self) -> None:
+        """Send of the bodies what the server's windows take."""
+        for stream_id, rest in list(self._uploads.items()):
+            while rest and (room := self.h2.local_flow_control_window(stream_id)) > 0:
+                size = min(len(rest), room, 16_384)
+                self.h2.send_data(stream_id, bytes(rest[:size]))
+                rest = self._uploads[stream_id] = rest[size:]
+            if not rest:
+                self.h2.end_stream(stream_id)
+                del self._uploads[stream_id]
 
     async def request(self, method: str, path: str, body: Any = None, within: float = 10.0) -> Answer:
         """A request and its whole answer. `body` is bytes, or anything JSON can say."""
@@ -185,6 +196,7 @@ class Tunnel:
 
     def reset(self, stream: Stream) -> None:
         stream_id = next(number for number, known in self.streams.items() if known is stream)
+        self._uploads.pop(stream_id, None)
         self.h2.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
         self.flush()
 
@@ -209,6 +221,7 @@ class Tunnel:
                     plain = self._strip_early(plain)
                 for event in self.h2.receive_data(plain) if plain else ():
                     self._take(event)
+                self._upload()
                 self.flush()
         except (ConnectionError, h2.exceptions.ProtocolError) as error:
             self._end_all(repr(error))
@@ -239,6 +252,8 @@ class Tunnel:
         stream = self.streams.get(getattr(event, "stream_id", 0))
         if stream is None:
             return
+        if isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
+            self._uploads.pop(event.stream_id or 0, None)
         if isinstance(event, h2.events.ResponseReceived):
             headers = {str(name): str(value) for name, value in event.headers}
             stream.answer.status = int(headers.pop(":status"))

@@ -13,6 +13,7 @@ import yaml
 from meshbox import config as configuration
 from meshbox.config import Config
 from meshbox.serve.app import App
+from meshbox.serve.notify import ServiceManager
 from meshbox.tailnet import authkeys, users
 from meshbox.tailnet.authkeys import AuthKeyWish
 from meshbox.tailnet.tailnet import Tailnet
@@ -43,6 +44,8 @@ class FakeServer:
         self.app = app
         self.nodes: list[FakeNode] = []
         self.door: tuple[str, int, bytes] = ("127.0.0.1", 0, b"")
+        self.manager = ServiceManager({})
+        self.is_open = True
 
     @property
     def tailnet(self) -> Tailnet:
@@ -66,6 +69,12 @@ class FakeServer:
         self.nodes.append(node)
         return node
 
+    def adopt(self, old: FakeNode) -> FakeNode:
+        """The same device at this server: same keys, same state."""
+        node = self.node(old.hostname)
+        node.machine, node.node_key, node.disco_key = old.machine, old.node_key, old.disco_key
+        return node
+
     async def joined(self, hostname: str, key: str = "", **options: Any) -> FakeNode:
         """A node that registered with a key and listens to its map."""
         node = self.node(hostname, **options)
@@ -75,10 +84,13 @@ class FakeServer:
         return node
 
 
+def configured(path: Path) -> Config:
+    return configuration.load(path, {})
+
+
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[FakeServer]:
-    config: Config = configuration.load(path, {})
-    app = App(config, path)
+    app = App(configured(path), path)
     server = FakeServer(app)
     try:
         await app.open()
@@ -86,6 +98,8 @@ async def serving(path: Path) -> AsyncIterator[FakeServer]:
         server.door = ("127.0.0.1", port, await fetch_key("127.0.0.1", port))
         yield server
     finally:
+        # The server first, as in life: clients see its good-bye.
+        if server.is_open:
+            await app.close()
         for node in server.nodes:
             await node.close()
-        await app.close()
