@@ -114,7 +114,7 @@ class App:
         self._pin = identity.pin if identity else ""
         derp_map = relay_map(config, self._pin)
         if config.tls_cert_path is not None and config.tls_key_path is not None:
-            relay_key = identity.private_key if identity else None
+            relay_key = identity.public_key if identity else None
             self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)

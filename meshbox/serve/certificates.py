@@ -3,8 +3,8 @@
 `Certificate.context` is asked for at each new connection, so a reload is one assignment: open
 connections keep what they have. A reload that fails raises and changes nothing.
 
-With `relay_key` the relay's metacert follows the chain, see metacert.py. Clients from before May 2025
-refuse a pinned certificate that comes with one, so it can be left out.
+With `relay_key`, the relay's public key, its metacert follows the chain, see metacert.py. Clients from
+before May 2025 refuse a pinned certificate that comes with one, so it can be left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from meshbox.errors import CertificateError
 from meshbox.serve.metacert import LIFE, metacert
+from meshbox.wire.keys import NodeKey
 
 PIN_PREFIX = "sha256-raw:"
 MINT_AFTER = LIFE / 2
@@ -48,7 +49,7 @@ class Loaded:
 class Certificate:
     """A certificate and its key, in two PEM files. Raises CertificateError."""
 
-    def __init__(self, cert_path: Path, key_path: Path, relay_key: bytes | None = None) -> None:
+    def __init__(self, cert_path: Path, key_path: Path, relay_key: NodeKey | None = None) -> None:
         self._cert_path = cert_path
         self._key_path = key_path
         self._relay_key = relay_key

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from meshbox.wire.derp import PROTOCOL_VERSION
+from meshbox.wire.keys import NodeKey
 
 LIFE = 30 * 86_400.0
 """Seconds before and after now. Mint it anew well before."""
@@ -30,7 +31,7 @@ _COMMON_NAME = bytes.fromhex("550403")
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 
 
-def metacert(relay_key: bytes, signer: Ed25519PrivateKey, now: float) -> bytes:
+def metacert(relay_key: NodeKey, signer: Ed25519PrivateKey, now: float) -> bytes:
     """The certificate (DER) for the relay's public key. `signer` is any fresh key."""
     algorithm = _der(_SEQUENCE, _der(_OID, _ED25519))
     name = _name(NAME_PREFIX + relay_key.hex())

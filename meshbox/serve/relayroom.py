@@ -25,6 +25,7 @@ from meshbox.serve.metrics import Sample
 from meshbox.serve.selfsigned import self_signed
 from meshbox.serve.stun import StunServer
 from meshbox.wire.keys import NodeKey
+from meshbox.wire.noise import public_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class RelayIdentity:
     certificate: Certificate | None = None
     pin: str = ""
 
+    @property
+    def public_key(self) -> NodeKey:
+        """What certificates and clients are told."""
+        return NodeKey(public_of(self.private_key))
+
 
 def relay_identity(config: Config) -> RelayIdentity | None:
     """Read or make the relay's keys; None when it is off. Raises KeyFileError, CertificateError."""
@@ -46,7 +52,8 @@ def relay_identity(config: Config) -> RelayIdentity | None:
     if server.listen_addr is None:
         return RelayIdentity(private_key)
     if server.cert_path is not None and server.key_path is not None:
-        return RelayIdentity(private_key, Certificate(server.cert_path, server.key_path, private_key))
+        public_key = NodeKey(public_of(private_key))
+        return RelayIdentity(private_key, Certificate(server.cert_path, server.key_path, public_key))
     # No metacert here: clients of before May 2025 refuse a pinned certificate that comes with one.
     made = self_signed(config.state_dir, relay_hosts(config), time.time())
     return RelayIdentity(private_key, made, made.pin)

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from meshbox.errors import CertificateError
 from meshbox.serve.certificates import Certificate
+from meshbox.wire.keys import NodeKey
 
 CERT_NAME, KEY_NAME = "relay-selfsigned.crt", "relay-selfsigned.key"
 LIFE = timedelta(days=3650)
@@ -29,7 +30,7 @@ COMMON_NAME_LIMIT = 64
 
 
 def self_signed(
-    state_dir: Path, hosts: Iterable[str], now: float, relay_key: bytes | None = None
+    state_dir: Path, hosts: Iterable[str], now: float, relay_key: NodeKey | None = None
 ) -> Certificate:
     """The kept certificate if it covers exactly these names and addresses, else a new one. `now` is
     unix seconds. Raises CertificateError if it cannot be written."""

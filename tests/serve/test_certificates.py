@@ -26,9 +26,10 @@ from cryptography.x509.oid import NameOID
 from meshbox.errors import CertificateError
 from meshbox.serve import certificates
 from meshbox.serve.certificates import Certificate
+from meshbox.wire.keys import NodeKey
 from tests.serve.tlsends import client_context
 
-RELAY_KEY = bytes(range(32))
+RELAY_KEY = NodeKey(bytes(range(32)))
 
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 
@@ -96,13 +97,13 @@ def test_the_context_is_careful(tmp_path: Path) -> None:
 
 def test_the_metacert_comes_last_and_only_if_wanted(tmp_path: Path) -> None:
     cert_path, key_path = make(tmp_path)
-    assert _subjects(Certificate(cert_path, key_path).context) == ["CN=relay.test"]
+    assert chain_subjects(Certificate(cert_path, key_path).context) == ["CN=relay.test"]
     with_metacert = Certificate(cert_path, key_path, RELAY_KEY)
-    assert _subjects(with_metacert.context) == ["CN=relay.test", f"CN=derpkey{RELAY_KEY.hex()}"]
+    assert chain_subjects(with_metacert.context) == ["CN=relay.test", f"CN=derpkey{RELAY_KEY.hex()}"]
     assert with_metacert.pin == Certificate(cert_path, key_path).pin
 
 
-def _subjects(context: ssl.SSLContext) -> list[str]:
+def chain_subjects(context: ssl.SSLContext) -> list[str]:
     """Subjects of the chain as it travels, out of a TLS 1.2 handshake in the clear."""
     client = client_context(ssl.TLSVersion.TLSv1_2)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -199,7 +200,7 @@ def test_a_chain_is_sent_whole(tmp_path: Path) -> None:
     cert_path, key_path = make(tmp_path)
     between, _ = make(tmp_path / "between")
     cert_path.write_bytes(cert_path.read_bytes() + b"\nsome text\n" + between.read_bytes())
-    assert len(_subjects(Certificate(cert_path, key_path, RELAY_KEY).context)) == 3
+    assert len(chain_subjects(Certificate(cert_path, key_path, RELAY_KEY).context)) == 3
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl s_client")

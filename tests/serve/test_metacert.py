@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.x509.oid import NameOID
 
 from meshbox.serve.metacert import LIFE, metacert
+from meshbox.wire.keys import NodeKey
 
-KEY = bytes(range(32))
+KEY = NodeKey(bytes(range(32)))
 
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from meshbox.errors import CertificateError
 from meshbox.serve.selfsigned import CERT_NAME, KEY_NAME, self_signed
+from meshbox.wire.keys import NodeKey
 
 DAY = 86_400.0
 HOSTS = ["192.0.2.7", "relay.example", "2001:db8::7"]
@@ -35,7 +36,7 @@ def test_it_is_kept_as_long_as_it_serves(tmp_path: Path) -> None:
     first = self_signed(tmp_path, HOSTS, now)
     assert self_signed(tmp_path, HOSTS, now + 3000 * DAY).pin == first.pin
     assert self_signed(tmp_path, [*HOSTS, HOSTS[0]], now).pin == first.pin
-    assert self_signed(tmp_path, HOSTS, now, relay_key=bytes(32)).pin == first.pin
+    assert self_signed(tmp_path, HOSTS, now, relay_key=NodeKey(bytes(32))).pin == first.pin
 
 
 @pytest.mark.parametrize("reason", ["another address", "expires", "no key", "damaged"])
