@@ -101,6 +101,7 @@ class App:
         self._pin = ""
         self._started_at = time.time()
         self.ports: dict[str, int] = {}
+        self.farewell = FAREWELL
 
     @property
     def plant(self) -> Plant:
@@ -245,7 +246,7 @@ class App:
             self._plant.pulse.stop()
             if self._relay is not None:
                 self._relay.close()
-            await asyncio.sleep(FAREWELL)
+            await asyncio.sleep(self.farewell)
             self._plant.pulse.flush()
         await self._sites.close()
         if self._store is not None:

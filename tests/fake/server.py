@@ -91,6 +91,7 @@ def configured(path: Path) -> Config:
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[FakeServer]:
     app = App(configured(path), path)
+    app.farewell = 0.02
     server = FakeServer(app)
     try:
         await app.open()
