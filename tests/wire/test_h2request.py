@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbox.wire.h2request import UNKNOWN_LENGTH, Head, read_head
+from meshbox.wire.h2request import PATH_LIMIT, UNKNOWN_LENGTH, Head, read_head
 
 PSEUDO = [
     (b":method", b"POST"),
@@ -51,7 +51,9 @@ def test_fields_no_client_sends_void_the_request(field: tuple[bytes, bytes]) -> 
     assert read_head([*PSEUDO, field]) is None
 
 
-@pytest.mark.parametrize("path", [b"", b"*", b"machine", b"/a b", b"/\xc3\xa9", b"/\r\n", b"/" + b"x" * 4096])
+@pytest.mark.parametrize(
+    "path", [b"", b"*", b"machine", b"/a b", b"/\xc3\xa9", b"/\r\n", b"/" + b"x" * PATH_LIMIT]
+)
 def test_paths_that_are_none(path: bytes) -> None:
     assert read_head([PSEUDO[0], (b":path", path), PSEUDO[2]]) is None
 
@@ -59,6 +61,11 @@ def test_paths_that_are_none(path: bytes) -> None:
 @pytest.mark.parametrize("method", [b"", b"GE T", b"G\0", b"G3T", b"\xc9"])
 def test_methods_that_are_none(method: bytes) -> None:
     assert read_head([(b":method", method), *PSEUDO[1:]]) is None
+
+
+def test_the_longest_path_is_taken() -> None:
+    path = b"/" + b"x" * (PATH_LIMIT - 1)
+    assert read_head([PSEUDO[0], (b":path", path), PSEUDO[2]]) is not None
 
 
 def test_two_lengths_must_agree() -> None:

@@ -86,6 +86,15 @@ def test_a_bomb_of_references_stops_at_the_list_limit() -> None:
         decoder.decode(b"\xbe" * 10_000)
 
 
+def test_a_header_list_may_be_as_long_as_its_limit() -> None:
+    room = hpack.HEADER_LIST_LIMIT - 32 - 1
+    block = b"\0\x01a" + hpack._pack_integer(0, 0x7F, room)
+    assert Decoder().decode(block + b"x" * room) == [(b"a", b"x" * room)]
+    block = b"\0\x02ab" + hpack._pack_integer(0, 0x7F, room)
+    with pytest.raises(TooLarge):
+        Decoder().decode(block + b"x" * room)
+
+
 def test_the_table_never_holds_more_than_it_may() -> None:
     decoder = Decoder()
     for number in range(1000):
