@@ -121,7 +121,10 @@ class Sessions:
             del self._by_node[session.node_id]
         self._blocked.pop(session, None)
         self._leave_opening(session)
-        tunnel.end_stream(session.stream_id)
+        if session.is_started:
+            tunnel.end_stream(session.stream_id)
+        else:
+            tunnel.answer(session.stream_id, 409, b"a newer map poll took the place of this one")
         t = core.tailnet
         t.presence.leave(session.token, core.wall(), t.settings.offline_grace)
         self._left()
