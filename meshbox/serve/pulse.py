@@ -30,9 +30,6 @@ SOONEST = 0.02
 LATEST = 60.0
 """Bounds on the wait for the next deadline: a thousand nodes that leave within a moment are one call."""
 
-RETRY = 10.0
-"""Seconds until what was due is tried again after the store refused to write."""
-
 LAG_WORTH_SAYING = 1.0
 
 
@@ -78,8 +75,6 @@ class Pulse:
             advance(self._core.tailnet, self._core.wall())
         except MeshboxError as error:
             log.emit_limited("deadline_failed", "", err=str(error))
-            self._core.later(RETRY, self.arm)
-            return
         self.arm()
 
     def _beat(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshbox.errors import StoreError
 from meshbox.tailnet.deadlines import Due
 from meshbox.tailnet.model import Audit
 from meshbox.tailnet.pending import forget_pending
@@ -9,13 +10,28 @@ from meshbox.tailnet.ports import Delete
 from meshbox.tailnet.tailnet import Tailnet
 
 
+RETRY = 10.0
+"""Seconds until what the store refused to write is tried again."""
+
+
 def advance(t: Tailnet, now: float) -> float | None:
-    """Do everything that is due; return the time of the next deadline, or None."""
+    """Do everything that is due; return the time of the next deadline, or None.
+
+    Raises StoreError when something could not be written, after everything else was done: a full
+    disk must not keep nodes online. What failed is due again RETRY later.
+    """
+    refused: StoreError | None = None
     for kind, subject in t.deadlines.take(now):
-        if kind is Due.PENDING:
-            forget_pending(t, str(subject))
-        elif isinstance(subject, int) and subject in t.nodes:
-            _node_due(t, kind, subject, now)
+        try:
+            if kind is Due.PENDING:
+                forget_pending(t, str(subject))
+            elif isinstance(subject, int) and subject in t.nodes:
+                _node_due(t, kind, subject, now)
+        except StoreError as error:
+            t.deadlines.set(kind, subject, now + RETRY)
+            refused = error
+    if refused is not None:
+        raise refused
     return t.deadlines.next_at()
 
 

@@ -1,0 +1,71 @@
+"""Health: what is wrong, said once when it starts and once when it is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meshbox.errors import StoreFull
+from meshbox.serve import health
+from meshbox.serve.health import FRESH, Health, Probes
+
+
+class Sick:
+    def __init__(self, tmp_path: Path) -> None:
+        self.now = 100.0
+        self.lag = 0.0
+        self.left: float | None = None
+        self.is_full = False
+        self.checks = 0
+        self.health = Health(
+            Probes(self.check, lambda: self.lag, lambda: self.left, tmp_path), lambda: self.now
+        )
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.is_full:
+            raise StoreFull("no space left on the disk of the database")
+
+
+@pytest.fixture
+def sick(tmp_path: Path) -> Sick:
+    return Sick(tmp_path)
+
+
+def test_a_sound_server_has_no_problems(sick: Sick) -> None:
+    assert sick.health.is_well and sick.health.store_answers()
+
+
+def test_each_check_names_its_problem(sick: Sick, monkeypatch: pytest.MonkeyPatch) -> None:
+    sick.is_full, sick.lag, sick.left = True, 6.0, -1.0
+    monkeypatch.setattr(health, "DISK_SHARE", 1.01)
+    problems = sick.health.problems()
+    assert set(problems) == {"store", "loop", "certificate", "disk"}
+    assert "no space" in problems["store"] and not sick.health.store_answers()
+
+
+def test_a_verdict_is_kept_for_a_moment_so_that_strangers_cannot_make_us_write(sick: Sick) -> None:
+    for _ in range(100):
+        assert sick.health.is_well
+    assert sick.checks == 1
+    sick.is_full = True
+    sick.now += FRESH
+    assert not sick.health.is_well
+    sick.is_full = False
+    sick.now += FRESH
+    assert sick.health.is_well
+
+
+def test_losing_and_regaining_health_is_logged_once(sick: Sick, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(health.log, "emit", lambda event, **fields: said.append(event))
+    sick.is_full = True
+    for _ in range(3):
+        sick.now += FRESH
+        sick.health.problems()
+    sick.is_full = False
+    for _ in range(3):
+        sick.now += FRESH
+        sick.health.problems()
+    assert said == ["health_lost", "health_regained"]

@@ -1,0 +1,84 @@
+"""The map of relays: how the embedded one is reached, and files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshbox.config import Config, load
+from meshbox.errors import ConfigError
+from meshbox.serve.relaymap import embedded_region, relay_addresses, relay_map
+
+PIN = "sha256-raw:" + "ab" * 32
+
+
+def config(tmp_path: Path, **values: object) -> Config:
+    values.setdefault("dns", {"base_domain": "mesh.test"})
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return load(path, {})
+
+
+def relay(**values: object) -> dict[str, object]:
+    return {"server": {"enabled": True, **values}}
+
+
+def test_a_relay_behind_https_has_the_port_of_the_url(tmp_path: Path) -> None:
+    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org", derp=relay()), "")
+    assert region is not None
+    (node,) = region.nodes
+    assert (region.id, node.host_name, node.derp_port, node.ipv4, node.cert_name) == (
+        999,
+        "ctl.example.org",
+        0,
+        "",
+        "",
+    )
+    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org:8443", derp=relay()), "")
+    assert region is not None and region.nodes[0].derp_port == 8443
+
+
+def test_a_relay_of_its_own_without_a_domain_is_pinned_and_needs_no_look_up(tmp_path: Path) -> None:
+    derp = relay(listen_addr="0.0.0.0:8443", stun_listen_addr="0.0.0.0:3479")
+    region = embedded_region(config(tmp_path, server_url="http://192.0.2.7:8080", derp=derp), PIN)
+    assert region is not None
+    (node,) = region.nodes
+    assert (node.host_name, node.ipv4, node.ipv6) == ("192.0.2.7", "192.0.2.7", "none")
+    assert (node.derp_port, node.stun_port, node.cert_name) == (8443, 3479, PIN)
+
+
+def test_a_relay_no_client_could_use_is_left_out(tmp_path: Path) -> None:
+    assert embedded_region(config(tmp_path, server_url="http://ctl.example.org", derp=relay()), "") is None
+    off = config(tmp_path, server_url="https://ctl.example.org", derp=relay(enabled=False))
+    assert embedded_region(off, "") is None
+
+
+def test_configured_addresses_win_over_dns(tmp_path: Path) -> None:
+    derp = relay(ipv4="198.51.100.1", ipv6="2001:db8::1")
+    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
+    assert region is not None
+    assert (region.nodes[0].ipv4, region.nodes[0].ipv6) == ("198.51.100.1", "2001:db8::1")
+
+
+def test_files_are_merged_and_their_relays_may_ask(tmp_path: Path) -> None:
+    extra = tmp_path / "derp.yaml"
+    extra.write_text(
+        "regions:\n  901:\n    regionid: 901\n    regioncode: far\n    regionname: Far\n    nodes:\n"
+        "      - {name: 901a, regionid: 901, hostname: far.example.org, ipv4: 203.0.113.9}\n"
+    )
+    derp = relay(ipv4="198.51.100.1") | {"paths": [str(extra)]}
+    merged = relay_map(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
+    assert [region.id for region in merged.regions] == [901, 999]
+    assert relay_addresses(merged) == {"203.0.113.9", "198.51.100.1"}
+
+
+@pytest.mark.parametrize("content", ["regions: [", "regions: {x: 1}", "regoins: {}", None])
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    extra = tmp_path / "derp.yaml"
+    if content is not None:
+        extra.write_text(content)
+    derp = relay() | {"paths": [str(extra)]}
+    with pytest.raises(ConfigError, match=r"derp\.yaml"):
+        relay_map(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
