@@ -9,7 +9,6 @@ from meshbox.tailnet.pending import forget_pending
 from meshbox.tailnet.ports import Delete
 from meshbox.tailnet.tailnet import Tailnet
 
-
 RETRY = 10.0
 """Seconds until what the store refused to write is tried again."""
 
