@@ -29,13 +29,11 @@ LEFT_OUT = {
 
 def files() -> list[Path]:
     """What is (or would be) in the repository; in an unpacked archive, everything that is text."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=False,
-    )  # fmt: skip
-    if listed.returncode == 0:
-        found = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
-    else:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        found = [ROOT / name for name in listed.split("\0") if name]
+    except (FileNotFoundError, subprocess.CalledProcessError):
         found = [path for path in ROOT.rglob("*") if not LEFT_OUT & set(path.relative_to(ROOT).parts)]
     return [path for path in found if path.is_file()]
 
