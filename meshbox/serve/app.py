@@ -61,11 +61,13 @@ async def _serve(config: Config, source: Path | None, on_ready: Callable[[], Non
     manager = ServiceManager(os.environ)
     app = App(config, source)
     stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    # Until there is something to reload, the signal must not end the process, as it would by default.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     try:
         await app.open()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
         loop.add_signal_handler(signal.SIGHUP, app.reload, manager)
         feeder = asyncio.create_task(_feed_watchdog(app, manager))
         manager.ready(app.status())
