@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STALL = 2.0
 """Seconds without progress after which a blocked client is dropped, as the official relay's write timeout."""
 
-READ_BYTES = 64 * 1024
-"""Bytes read from one client before it is the next one's turn."""
+READ_BYTES = 16 * 1024
+"""Bytes read from one client before it is the next one's turn, see tls.READ_BYTES."""
 
 BUFFER_BYTES = MAX_FRAME + READ_BYTES + SLACK
 

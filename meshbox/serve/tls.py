@@ -34,8 +34,10 @@ HANDSHAKE_DEADLINE = 10.0
 LINGER = 2.0
 """Seconds a closing connection may stand still. A client that never reads its answer would stay for ever."""
 
-READ_BYTES = 64 * 1024
-"""Ciphertext taken from the socket at once. More starves the other connections."""
+READ_BYTES = 16 * 1024
+"""Ciphertext taken from the socket at once, before it is the next connection's turn. Measured at the relay
+with 100 busy pairs: 64 KiB saves a tenth of the processor time, and makes single packets wait for 30 ms
+behind those of others."""
 
 SLICE = 16 * 1024
 """Bytes that go into or out of OpenSSL at once: one full record. A memory BIO never shrinks, so this
