@@ -18,7 +18,7 @@ from meshbox.tailnet.frames import Coding, join_pieces
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.peers import Peers
 from meshbox.tailnet.tailnet import Tailnet
-from meshbox.wire.derpmap import to_json
+from meshbox.wire.derpmap import PINS_SINCE, to_json
 from meshbox.wire.gojson import go_time
 
 Json = dict[str, object]
@@ -32,9 +32,9 @@ class Mapper:
         self.peers = Peers(t)
         self.blocks = Blocks(t, self.peers)
         self.deltas = Deltas(self.peers)
-        self._common: dict[bool, bytes] = {}
+        self._common: dict[tuple[bool, bool], bytes] = {}
         self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
-        self._news: dict[tuple[Common, View, bool], bytes] = {}
+        self._news: dict[tuple[Common, View, bool, bool], bytes] = {}
         self._common_cursor = -1
 
     def view(self, node: Node, now: float) -> View:
@@ -51,7 +51,7 @@ class Mapper:
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
             coding.encode(own[:-1] + b","),
-            self._common_piece(coding),
+            self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]
         comma = coding.encode(b",")
@@ -68,19 +68,25 @@ class Mapper:
         fields: Json = {"Node": self.peers.self_node(node, now), "UserProfiles": profiles}
         return coding.message(orjson.dumps(fields))
 
-    def common_news(self, common: Common, view: View, coding: Coding) -> bytes:
+    def common_news(self, common: Common, node: Node, view: View, coding: Coding) -> bytes:
         """What changed that belongs to no node; the same for all who see the same."""
         self._catch_up()
-        key = (common, view, coding.is_compressed)
+        pins = self._knows_pins(node)
+        key = (common, view, pins, coding.is_compressed)
         message = self._news.get(key)
         if message is None:
-            message = self._news[key] = coding.message(orjson.dumps(self._common_fields(common, view)))
+            fields = self._common_fields(common, view, pins)
+            message = self._news[key] = coding.message(orjson.dumps(fields))
         return message
 
-    def _common_fields(self, common: Common, view: View) -> Json:
+    def _knows_pins(self, node: Node) -> bool:
+        report = self.t.reports.get(node.id)
+        return report is None or report.capver >= PINS_SINCE
+
+    def _common_fields(self, common: Common, view: View, pins: bool) -> Json:
         fields: Json = {}
         if common & Common.DERP_MAP:
-            fields["DERPMap"] = to_json(self.t.derp_map)
+            fields["DERPMap"] = to_json(self.t.derp_map, pins)
         if common & Common.DNS:
             fields["DNSConfig"] = dns_config(self.t.settings)
         if common & Common.POLICY:
@@ -100,11 +106,12 @@ class Mapper:
             self._news.clear()
             self._profiles.clear()
 
-    def _common_piece(self, coding: Coding) -> bytes:
-        piece = self._common.get(coding.is_compressed)
+    def _common_piece(self, pins: bool, coding: Coding) -> bytes:
+        key = (pins, coding.is_compressed)
+        piece = self._common.get(key)
         if piece is None:
             fields: Json = {
-                "DERPMap": to_json(self.t.derp_map),
+                "DERPMap": to_json(self.t.derp_map, pins),
                 "DNSConfig": dns_config(self.t.settings),
                 "PacketFilter": ALLOW_ALL,
                 # Without a policy nobody may use Tailscale SSH; null would mean "unchanged".
@@ -115,7 +122,7 @@ class Mapper:
             if not self.t.settings.collect_logs:
                 # Clients send their logs to their vendor unless told not to.
                 fields["Debug"] = {"DisableLogTail": True}
-            piece = self._common[coding.is_compressed] = coding.encode(orjson.dumps(fields)[1:-1] + b",")
+            piece = self._common[key] = coding.encode(orjson.dumps(fields)[1:-1] + b",")
         return piece
 
     def _profiles_piece(self, owners: frozenset[int], coding: Coding) -> bytes:

@@ -68,7 +68,7 @@ class Poll:
         own = dirty.nodes.get(node.id)
         parts: list[bytes] = []
         if dirty.common:
-            parts.append(mapper.common_news(dirty.common, view, self._coding))
+            parts.append(mapper.common_news(dirty.common, node, view, self._coding))
         if own is not None and own & _SELF:
             parts.append(mapper.own_news(node, self._coding, now))
         span = Span(self._told, view, self._cursor, changes.cursor)

@@ -10,7 +10,7 @@ any difference closes the connection to the home relay and measures everything a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -28,6 +28,10 @@ NODE_LIMIT = 64
 DOCUMENT_LIMIT = 1024 * 1024
 
 PIN = "sha256-raw:"
+
+PINS_SINCE = 115
+"""Capability version (1.82) from which clients know pins. Older ones take a pin for a name, find it in no
+certificate and have no relay at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,12 @@ def merge(*maps: DerpMap) -> DerpMap:
     return DerpMap(_ordered(regions.values()))
 
 
-def to_json(derp_map: DerpMap) -> Json:
-    """The map as clients are sent it."""
+def to_json(derp_map: DerpMap, knows_pins: bool = True) -> Json:
+    """The map as clients are sent it. One that does not know pins is told not to check a pinned node's
+    certificate: whoever poses as the relay then sees who talks to whom, but never what is said."""
     scores = {str(region.id): region.score for region in derp_map.regions if region.score}
     return omit_empty({"HomeParams": omit_empty({"RegionScore": scores})}) | {
-        "Regions": {str(region.id): _region_json(region) for region in derp_map.regions},
+        "Regions": {str(region.id): _region_json(region, knows_pins) for region in derp_map.regions},
         "omitDefaultRegions": True,
     }
 
@@ -208,7 +213,7 @@ def _ordered(regions: Iterable[Region]) -> tuple[Region, ...]:
     return ordered
 
 
-def _region_json(region: Region) -> Mapping[str, object]:
+def _region_json(region: Region, knows_pins: bool) -> Mapping[str, object]:
     optional = {
         "Latitude": region.latitude,
         "Longitude": region.longitude,
@@ -218,11 +223,13 @@ def _region_json(region: Region) -> Mapping[str, object]:
     return (
         {"RegionID": region.id, "RegionCode": region.code, "RegionName": region.name}
         | omit_empty(optional)
-        | {"Nodes": [_node_json(node, region.id) for node in region.nodes]}
+        | {"Nodes": [_node_json(node, region.id, knows_pins) for node in region.nodes]}
     )
 
 
-def _node_json(node: DerpNode, region_id: int) -> Mapping[str, object]:
+def _node_json(node: DerpNode, region_id: int, knows_pins: bool) -> Mapping[str, object]:
+    if node.cert_name.startswith(PIN) and not knows_pins:
+        node = replace(node, cert_name="", insecure_for_tests=True)
     optional = {
         "CertName": node.cert_name,
         "IPv4": node.ipv4,

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from meshbox.policy.sight import View, bit
-from meshbox.tailnet import users
+from meshbox.tailnet import report, users
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.poll import Poll
-from tests.tailnet.build import NOW, join, make_key, make_tailnet
+from meshbox.tailnet.tailnet import Tailnet
+from meshbox.wire.derpmap import DerpMap, DerpNode, Region
+from tests.tailnet.build import NOW, join, machine, make_key, make_tailnet, map_request
 from tests.tailnet.memory import PaperClient
+
+PINNED = "sha256-raw:" + "0a" * 32
+RELAY = Region(900, "lab", "Lab", (DerpNode("900a", "10.0.0.1", derp_port=8443, cert_name=PINNED),))
 
 
 class OnlyOwn:
@@ -40,3 +48,30 @@ def test_a_renamed_user_is_told_to_everybody_who_sees_a_node_of_theirs() -> None
     fresh = PaperClient()
     fresh.feed(Poll(Mapper(t), node, "zstd").first(NOW))
     assert client.profiles == fresh.profiles
+
+
+def pinned(t: Tailnet, number: int, version: int, mapper: Mapper) -> dict[str, Any]:
+    """The relay as a client of that capability version is told of it, now and after the map changes."""
+    node = join(t, number, make_key(t))
+    report.take(t, machine(number), map_request(number, version=version), NOW)
+    client, poll = PaperClient(), Poll(mapper, node, "zstd")
+    client.feed(poll.first(NOW))
+    (first,) = client.derp_map["Regions"]["900"]["Nodes"]
+    t.set_derp_map(DerpMap((replace(RELAY, name=f"Number {number}"),)))
+    client.feed(poll.next(NOW))
+    region = client.derp_map["Regions"]["900"]
+    assert region["RegionName"] == f"Number {number}"
+    assert region["Nodes"] == [first]
+    told: dict[str, Any] = first
+    return told
+
+
+def test_clients_that_do_not_know_pins_are_told_not_to_check_the_certificate() -> None:
+    t = make_tailnet()
+    t.set_derp_map(DerpMap((RELAY,)))
+    mapper = Mapper(t)
+    assert pinned(t, 1, 115, mapper)["CertName"] == PINNED
+    old = pinned(t, 2, 113, mapper)
+    assert "CertName" not in old
+    assert old["InsecureForTests"] is True
+    assert "InsecureForTests" not in pinned(t, 3, 142, mapper)

@@ -219,6 +219,21 @@ def test_a_pin_is_lower_case_as_clients_compare_it() -> None:
     assert region.nodes[0].cert_name == "sha256-raw:" + "ab" * 32
 
 
+def node_json(wire: Any) -> dict[str, object]:
+    (node,) = wire["Regions"]["900"]["Nodes"]
+    return dict(node)
+
+
+@given(NODES)
+def test_a_client_that_knows_no_pins_gets_none_and_nothing_else_changes(node: DerpNode) -> None:
+    derp_map = DerpMap((Region(900, "", "", (node,)),))
+    new, old = (node_json(to_json(derp_map, knows_pins)) for knows_pins in (True, False))
+    if node.cert_name.startswith("sha256-raw:"):
+        del new["CertName"]
+        new["InsecureForTests"] = True
+    assert old == new
+
+
 @given(st.binary())
 @example(b"[")
 @example(b"{}")
