@@ -205,6 +205,14 @@ class Client:
         """Wait until a peer is no longer listed."""
         eventually(lambda: name not in self.peers(), within, f"{self.name} no longer lists {name}")
 
+    def relay_faults(self, region: int) -> list[str]:
+        """What `tailscale debug derp` holds against a relay. The laboratory has no IPv6, and the tool takes
+        the map's "none" for a name: that is left out."""
+        report = json.loads(self.cli("debug", "derp", str(region), timeout=60).out)
+        if not any("Successfully established a DERP connection" in line for line in report["Info"]):
+            raise LabError(f"no connection: {report}")
+        return [fault for fault in report["Errors"] or [] if "over IPv6" not in fault]
+
     # --- what it can reach
 
     def ping(self, target: str, via: Route = "any", within: float = 20.0) -> str:

@@ -17,7 +17,7 @@ from tests.world.process import Daemon, Outcome, eventually, run
 
 MESHBOX = Path(sys.executable).with_name("meshbox")
 BASE_DOMAIN = "mesh.lab"
-REGION = "lab"
+REGION, REGION_ID = "lab", 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Offer:
 def configuration(directory: Path, offer: Offer) -> dict[str, Any]:
     """The configuration file of a laboratory server."""
     relay = {
-        "enabled": True, "region_id": 900, "region_code": REGION, "region_name": "Laboratory",
+        "enabled": True, "region_id": REGION_ID, "region_code": REGION, "region_name": "Laboratory",
         "listen_addr": "" if offer.certificate else "0.0.0.0:8443",
         "stun_listen_addr": "0.0.0.0:3478", "verify_clients": True,
         "private_key_path": str(directory / "derp.key"),

@@ -9,6 +9,7 @@ import pytest
 from tests.world.clients import NEWEST, Client
 from tests.world.lab import CONTROL_NAME, Lab
 from tests.world.net import keep
+from tests.world.server import REGION_ID
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,10 @@ def test_relay_on_the_same_port(lab: Lab, pair: list[Client]) -> None:
     lab.cables["cleo"].block_udp()
     cleo.ping("dan", via="derp", within=30)
     lab.cables["cleo"].allow_udp()
+
+
+def test_the_official_tool_finds_no_fault_with_the_relay(pair: list[Client]) -> None:
+    assert pair[0].relay_faults(REGION_ID) == []
 
 
 def test_the_official_tool_opens_the_tunnel(pair: list[Client]) -> None:

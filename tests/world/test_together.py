@@ -10,6 +10,7 @@ import pytest
 from tests.world.clients import NEWEST, VERSIONS, Client
 from tests.world.lab import Lab
 from tests.world.net import keep
+from tests.world.server import REGION_ID
 
 UNPLUGGED_WITHIN = 90.0
 
@@ -34,6 +35,10 @@ def test_every_version_reaches_every_other_directly(clients: list[Client]) -> No
         for other in clients:
             if other is not client:
                 client.ping(other.name, via="direct")
+
+
+def test_the_official_tool_finds_no_fault_with_a_pinned_relay(clients: list[Client]) -> None:
+    assert clients[-1].relay_faults(REGION_ID) == []
 
 
 def test_a_pulled_cable_is_noticed(lab: Lab, clients: list[Client]) -> None:
