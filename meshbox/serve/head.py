@@ -151,10 +151,12 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
 
 
 def _check_length(headers: dict[str, str]) -> None:
-    length = headers.get("content-length")
+    length, encoding = headers.get("content-length"), headers.get("transfer-encoding")
+    if encoding is not None and encoding.lower() != "chunked":
+        raise Malformed("the only Transfer-Encoding understood is chunked")
     if length is None:
         return
-    if "transfer-encoding" in headers:
+    if encoding is not None:
         raise Malformed("Content-Length together with Transfer-Encoding")
     if not (length.isascii() and length.isdigit() and len(length) <= LENGTH_DIGITS):
         raise Malformed("Content-Length is not a number")

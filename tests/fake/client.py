@@ -112,14 +112,21 @@ class Tunnel:
         """`source` may be any address of this machine, the whole loopback net included."""
         local = (source, 0) if source else None
         reader, writer = await asyncio.open_connection(host, port, limit=1 << 20, local_addr=local)
-        tunnel = cls(reader, writer)
         initiator = Initiator(machine, os.urandom(32), server_key, version)
         writer.write(upgrade_request(initiator.initiation))
+        return await cls.over(reader, writer, initiator)
+
+    @classmethod
+    async def over(
+        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, initiator: Initiator
+    ) -> Tunnel:
+        """The tunnel of a connection whose upgrade has been sent."""
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101"):
             body = await reader.read(4096)
             writer.close()
             raise ConnectionError((head + body).decode())
+        tunnel = cls(reader, writer)
         tx_key, rx_key = initiator.finish(await reader.readexactly(51))
         tunnel.records = Records(tx_key, rx_key)
         tunnel._start()
@@ -285,7 +292,7 @@ class MapStream:
         self.compressed = compressed
         self.bytes_in = 0
 
-    async def next_raw(self, within: float = 10.0) -> bytes:
+    async def next_raw(self, within: float | None = 10.0) -> bytes:
         """The next payload as it was sent. Raises EOFError when the stream has ended."""
         return await asyncio.wait_for(self._next_raw(), within)
 
@@ -304,15 +311,16 @@ class MapStream:
             self.stream.arrived.clear()
             await self.stream.arrived.wait()
 
-    async def next(self, within: float = 10.0) -> dict[str, Any]:
+    async def next(self, within: float | None = 10.0) -> dict[str, Any]:
         message: dict[str, Any] = decode(await self.next_raw(within), self.compressed)
         return message
 
 
-def upgrade_request(initiation: bytes, host: str = "127.0.0.1") -> bytes:
+def upgrade_request(initiation: bytes, host: str = "127.0.0.1", more: str = "") -> bytes:
+    """`more` is further header lines, each with its line break."""
     handshake = base64.b64encode(initiation).decode()
     return (
         f"POST /ts2021 HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade\r\n"
         f"Upgrade: tailscale-control-protocol\r\nX-Tailscale-Handshake: {handshake}\r\n"
-        "Content-Length: 0\r\n\r\n"
+        f"{more}Content-Length: 0\r\n\r\n"
     ).encode()

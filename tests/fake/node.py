@@ -150,7 +150,9 @@ class FakeNode:
     async def _follow(self, poll: MapStream) -> None:
         try:
             while True:
-                self.map.apply(await poll.next(600))
+                # Without a time limit: up to Python 3.11 `wait_for` loses a cancellation that comes
+                # together with what it waits for.
+                self.map.apply(await poll.next(None))
                 self._news.set()
         except EOFError as end:
             self.ended_with = str(end)

@@ -89,14 +89,16 @@ def configured(path: Path) -> Config:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[FakeServer]:
+async def serving(path: Path, tls: bool = False) -> AsyncIterator[FakeServer]:
+    """With `tls` the test brings its own clients; fake nodes speak plain HTTP."""
     app = App(configured(path), path)
     app.farewell = 0.02
     server = FakeServer(app)
     try:
         await app.open()
         port = app.ports["listen_addr"]
-        server.door = ("127.0.0.1", port, await fetch_key("127.0.0.1", port))
+        key = b"" if tls else await fetch_key("127.0.0.1", port)
+        server.door = ("127.0.0.1", port, key)
         yield server
     finally:
         # The server first, as in life: clients see its good-bye.

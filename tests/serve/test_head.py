@@ -72,6 +72,9 @@ def test_an_incomplete_head_is_not_an_error_at_any_length() -> None:
         head_with(b"Content-Length: " + b"9" * 40),
         head_with("Content-Length: ١".encode()),
         head_with(b"Content-Length: 3", b"Transfer-Encoding: chunked"),
+        head_with(b"Transfer-Encoding: chunked, chunked"),
+        head_with(b"Transfer-Encoding: gzip, chunked"),
+        head_with(b"Transfer-Encoding: \x0bchunked"),
     ],
 )
 def test_a_head_that_could_be_read_in_two_ways_is_refused(raw: bytes) -> None:
