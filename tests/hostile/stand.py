@@ -26,6 +26,7 @@ import yaml
 
 from tests.fake.client import fetch_key
 from tests.fake.node import FakeNode
+from tests.world.process import DIES_WITH_US
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MESHBOX = (sys.executable, "-m", "meshbox.cli.main")
@@ -70,7 +71,8 @@ class Stand:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as sink:
-            return subprocess.Popen([*MESHBOX, "-c", str(self.config), "serve"], stdout=sink, stderr=sink)
+            words = [*DIES_WITH_US, *MESHBOX, "-c", str(self.config), "serve"]
+            return subprocess.Popen(words, stdout=sink, stderr=sink)
 
     def stop(self) -> int:
         """Ask it to end; returns the exit code."""
@@ -171,7 +173,15 @@ async def standing(home: Path, **settings: Any) -> AsyncIterator[Stand]:
 async def watched(stand: Stand) -> AsyncIterator[None]:
     """Two healthy nodes hear each other's changes in time while the block runs."""
     key = await stand.auth_key("--reusable", user="healthy")
-    words = (sys.executable, "-m", "tests.hostile.witness", str(stand.port), stand.door[2].hex(), key)
+    words = (
+        *DIES_WITH_US,
+        sys.executable,
+        "-m",
+        "tests.hostile.witness",
+        str(stand.port),
+        stand.door[2].hex(),
+        key,
+    )
     process = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -180,14 +190,18 @@ async def watched(stand: Stand) -> AsyncIterator[None]:
         assert await process.stdout.readline() == b"ready\n", "the two healthy nodes cannot join"
         yield
         process.stdin.close()
-        told = json.loads(await process.stdout.readline())
+        told = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
         print(f"healthy nodes: {told['heard']} changes heard, the slowest after {told['worst']:.3f} s")
         assert told["heard"] > 0 and not told["lost"], told
         assert told["worst"] < HEARD_WITHIN, told
     finally:
         if process.returncode is None:
             process.stdin.close()
-        await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), 20)
+            except TimeoutError:
+                process.kill()
+                raise
 
 
 def free_port() -> int:
