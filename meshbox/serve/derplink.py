@@ -151,10 +151,8 @@ class DerpLink(asyncio.BufferedProtocol):
             return
         while client.outbox and not client.is_blocked:
             pieces = client.take(FLUSH_AT)
-            if len(pieces) == 1:
-                self.transport.write(pieces[0])
-            else:
-                self.transport.writelines(pieces)
+            # One write is one TLS record, and `writelines` cannot be trusted everywhere (see serve/tls.py).
+            self.transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def keep_alive(self) -> None:
         """A blocked client gets none: it has more to read than it wants."""

@@ -210,7 +210,9 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._sealer.write(data)
             self._outer.write(self._outgoing.read())
         else:
-            self._outer.writelines(self._sealed(memoryview(data)))
+            # Joined: writelines of Python 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1 never says pause_writing
+            # (CVE-2024-12254), so a client that reads nothing would fill the memory.
+            self._outer.write(b"".join(self._sealed(memoryview(data))))
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Joined: every piece on its own would be a record of its own."""
