@@ -152,7 +152,8 @@ class FakeNode:
             while True:
                 # Without a time limit: up to Python 3.11 `wait_for` loses a cancellation that comes
                 # together with what it waits for.
-                self.map.apply(await poll.next(None))
+                message = await poll.next(None)
+                self.map.apply(message)
                 self._news.set()
         except EOFError as end:
             self.ended_with = str(end)
