@@ -24,6 +24,8 @@ NEEDS_RESTART = (
     "unix_socket",
     "unix_socket_permission",
     "state_dir",
+    "tls_cert_path",
+    "tls_key_path",
     "noise",
     "prefixes",
     "derp.server",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Network, ip_network
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,14 @@ def test_an_error_in_the_file_or_in_what_it_names_changes_nothing(said: Said, er
         assert one.config is OLD
         assert one.core.tailnet.settings.dns.base_domain != "new.test"
     assert [event for event, _ in said] == ["reload_refused"] * 2
+
+
+def test_records_that_cannot_be_read_change_nothing(said: Said, tmp_path: Path) -> None:
+    new = replace(OLD, limits=Limits(), dns=Dns(extra_records_path=tmp_path / "missing.json"))
+    swapped: list[Config] = []
+    one = make(lambda: new, swapped.append)
+    assert not one.run() and not swapped
+    assert one.core.limits is OLD.limits
 
 
 def test_changed_keys_are_dotted_as_in_the_file() -> None:
