@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import resource
 import signal
@@ -254,6 +255,7 @@ class App:
         if self._store is not None:
             self._store.close()
             log.emit("server_stopped")
+        log.flush(math.inf)
 
 
 def _raise_descriptor_limit() -> None:

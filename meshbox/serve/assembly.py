@@ -79,7 +79,7 @@ def assemble(
     pulse: Pulse
     sessions = Sessions(core, lambda: pulse.arm())
     fanout = Fanout(core, sessions, registration.settle)
-    pulse = Pulse(core, [lambda: core.guard.sweep(core.steady()), sessions.beat, *chores])
+    pulse = Pulse(core, [lambda: core.guard.sweep(core.steady()), sessions.beat, log.flush, *chores])
     control = Control(core, ground.noise_private, sessions, registration)
 
     def changed() -> None:
