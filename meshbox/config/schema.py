@@ -260,7 +260,7 @@ class Limits:
         "that a site behind one address can come back at once.",
     )
     handshake_timeout: float = key(
-        kinds.DURATION, 10.0, "Time from connecting to the end of the request head, the TLS handshake included."
+        kinds.DURATION, 10.0, "Time from connecting to the end of the request head, TLS included."
     )
     idle_tunnel_timeout: float = key(
         kinds.DURATION, 30.0, "A tunnel without a registered node and without a request is closed after this."
