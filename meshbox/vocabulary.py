@@ -163,6 +163,12 @@ EVENTS: dict[str, Event] = {
         "A node asks for its whole map more than twenty times a minute, so each further one is delayed. "
         "Usually two machines run with the same state directory: give one of them its own login.",
     ),
+    "map_silent": Event(
+        "info",
+        "a client at {peer_ip} did not answer for {seconds} seconds and was dropped",
+        "A client was asked for a sign of life and gave none: it hangs, or lost its network behind a proxy "
+        "that did not notice. It comes back by itself.",
+    ),
     "map_stalled": Event(
         "info",
         "a client at {peer_ip} took none of {bytes} bytes and was dropped",

@@ -29,6 +29,11 @@ KEEP_ALIVE_SPREAD = 10
 """Seconds between keep-alives, at least, and how many more at random. Clients give up after 120 s of
 silence, proxies often after 60."""
 
+ANSWER_WITHIN = 25
+"""Seconds a client has to answer the PING beside a keep-alive, by any byte at all: one with a slow line
+and megabytes before it sends window updates meanwhile. A kernel, or a proxy in between, takes our bytes
+for a client that hangs or lost its network. With the keep-alive's delay it ends within 90 seconds."""
+
 RING = 64
 """One slot per second, more than the longest keep-alive delay."""
 
@@ -76,6 +81,7 @@ class Sessions:
         self._opening: dict[Session, float] = {}
         self._line: deque[Session] = deque()
         self._ring: list[list[Session]] = [[] for _ in range(RING)]
+        self._asked: deque[tuple[int, Session]] = deque()
         self._second = 0
         self._opened = Attempts()
 
@@ -203,6 +209,7 @@ class Sessions:
         due, self._ring[slot] = self._ring[slot], []
         for session in due:
             self._keep_alive(session)
+        self._drop_silent()
         self._drop_stalled(now)
         self._free_places(now)
 
@@ -215,7 +222,18 @@ class Sessions:
             return
         self._arm(session)
         if not session.is_blocked:
+            session.tunnel.knock()
+            self._asked.append((self._second, session))
             self._say(session, [session.poll.keep_alive()], "keepalive")
+
+    def _drop_silent(self) -> None:
+        # Counted in beats: when we are late ourselves, the answers lie unread in the kernel.
+        while self._asked and self._second - self._asked[0][0] >= ANSWER_WITHIN:
+            tunnel = self._asked.popleft()[1].tunnel
+            if tunnel is not None and not tunnel.is_heard:
+                self._core.metrics.count("meshbox_refused_total", "map_silent")
+                log.emit_limited("map_silent", tunnel.peer, peer_ip=tunnel.peer, seconds=ANSWER_WITHIN)
+                tunnel.abort()
 
     def _drop_stalled(self, now: float) -> None:
         core = self._core

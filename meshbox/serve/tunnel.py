@@ -55,7 +55,8 @@ class Callbacks:
 
 
 class Tunnel(asyncio.Protocol):
-    """`session` is the map poll this tunnel carries, if any; `peer` the client's address."""
+    """`session` is the map poll this tunnel carries, if any; `peer` the client's address; `is_heard` says
+    whether a byte came since the last `knock`."""
 
     __slots__ = (
         "_callbacks",
@@ -67,6 +68,7 @@ class Tunnel(asyncio.Protocol):
         "_seat",
         "_transport",
         "h2",
+        "is_heard",
         "machine_key",
         "peer",
         "session",
@@ -81,6 +83,7 @@ class Tunnel(asyncio.Protocol):
         self._early = b""
         self._is_open = True
         self._is_paused = False
+        self.is_heard = True
         self.h2 = H2Server()
         self.machine_key = MachineKey.zero()
         self.peer = peer
@@ -113,6 +116,7 @@ class Tunnel(asyncio.Protocol):
     # What comes in
 
     def data_received(self, data: bytes) -> None:
+        self.is_heard = True
         if self._seat is not None:
             self._seat.heard_at = self._core.steady()
         if self._records is None:
@@ -181,6 +185,11 @@ class Tunnel(asyncio.Protocol):
                 break
             self._transport.write(records.seal(piece))
         self._take(self.h2.events())
+
+    def knock(self) -> None:
+        """Ask for a sign of life, together with whatever is written next."""
+        self.is_heard = False
+        self.h2.ping()
 
     def pause_writing(self) -> None:
         self._is_paused = True

@@ -22,6 +22,7 @@ from meshbox.wire.h2frames import (
     HEADERS,
     NO_ERROR,
     OUR_SETTINGS,
+    PING,
     Closed,
     Drained,
     Event,
@@ -131,6 +132,11 @@ class Output:
         elif not self.closed and self._goaway_id < 0:
             self._say_goaway(NO_ERROR, text)
             self._check_drained()
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life. Its answer is no event: that bytes arrive is the answer."""
+        if not self.closed:
+            self._control += frame(PING, 0, 0, bytes(8))
 
     def events(self) -> list[Event]:
         """What happened since the last call; `feed` returns it too."""

@@ -17,7 +17,7 @@ from itertools import count
 from tests.fake.node import FakeNode
 
 PATIENCE = 5.0
-PAUSE = 0.2
+PAUSE = 0.05
 
 
 async def hears(speaker: FakeNode, listener: FakeNode, port: int) -> float:

@@ -63,6 +63,31 @@ def test_a_client_that_takes_nothing_is_dropped_and_one_that_trickles_is_not() -
     assert plant.core.metrics.value("meshbox_refused_total", "map_stalled") == 1
 
 
+def test_a_client_that_never_answers_is_dropped_within_90_seconds() -> None:
+    plant = MemoryPlant()
+    awake, hangs = plant.listening(1), plant.listening(2)
+    for _ in range(300):
+        plant.run(1)
+        awake.messages()
+        if plant.clock.now < 1200:
+            hangs.messages()
+        elif plant.clock.now > 1290:
+            assert not hangs.transport.is_open
+    assert awake.transport.is_open
+    assert plant.core.metrics.value("meshbox_refused_total", "map_silent") == 1
+
+
+def test_any_byte_is_a_sign_of_life() -> None:
+    """A slow client has not come to the PING behind its map, but sends window updates."""
+    plant = MemoryPlant()
+    slow = plant.listening(1)
+    for _ in range(20):
+        plant.run(20)
+        slow.h2.increment_flow_control_window(1)
+        slow.flush()
+    assert slow.transport.is_open
+
+
 def test_a_blocked_session_holds_one_message_and_then_hears_the_truth() -> None:
     plant = MemoryPlant()
     talker, slow = plant.listening(1), plant.listening(2)

@@ -149,6 +149,21 @@ def test_nothing_is_queued_behind_four_unsent_megabytes() -> None:
     assert server.pending(POLL) == 0
 
 
+def test_a_ping_goes_out_before_data_and_its_answer_is_no_event() -> None:
+    server = serving()
+    server.queue(POLL, [b"data"])
+    server.ping()
+    first, second = frames(peer.drain(server))
+    assert first == (wire.PING, 0, 0, bytes(8)) and second.payload == b"data"
+    server.events()
+    assert server.feed(wire.frame(wire.PING, wire.ACK, 0, bytes(8)), NOW) == []
+    assert server.pull(4077) == b""
+    server.goaway(wire.PROTOCOL_ERROR, "over")
+    server.pull(4077)
+    server.ping()
+    assert server.pull(4077) == b""
+
+
 def test_a_stream_can_be_given_up() -> None:
     server = serving({4: 10})
     server.queue(POLL, [b"x" * 50])
