@@ -61,7 +61,7 @@ def note_use(t: Tailnet, key: ApiKey, now: float) -> None:
 
 def check(t: Tailnet, text: str, now: float) -> ApiKey | None:
     """The live API key that `text` is, or None."""
-    parts = split_token(text)
+    parts = split_token(text, "api")
     key = t.api_keys.get(t.api_key_by_prefix.get(parts[0], 0)) if parts else None
     is_match = matches(parts[1] if parts else "", key.secret_hash if key is not None else bytes(32))
     if key is None or not is_match or key.revoked_at is not None or key.expires_at <= now:

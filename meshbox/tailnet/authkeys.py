@@ -75,7 +75,7 @@ def require(t: Tailnet, key_id: int) -> AuthKey:
 
 def check_auth_key(t: Tailnet, text: str, now: float) -> AuthKey | KeyRefused:
     """The key that `text` opens with, or why not. A near miss costs what a far one does."""
-    parts = split_token(text)
+    parts = split_token(text, "auth")
     key = t.auth_keys.get(t.auth_key_by_prefix.get(parts[0], 0)) if parts else None
     # The hash is compared even when the prefix is unknown, so that time does not tell prefixes.
     expected = key.secret_hash if key is not None else bytes(32)
