@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from meshbox.errors import Invalid
@@ -28,7 +29,7 @@ Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Path = tuple[str | int, ...]
 """Keys and list positions (from 0) that lead to a value."""
 
-_Place = int | tuple[int, dict[str, tuple[int, "_Place"]] | list["_Place"]]
+Place = int | tuple[int, dict[str, tuple[int, "Place"]] | list["Place"]]
 """Where a value begins; for a container also where each key and each value inside begins."""
 
 _BLANK = r"(?:[ \t\r\n]++|//[^\n]*+|/\*(?s:.*?)\*/)*+"
@@ -52,8 +53,8 @@ _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1
 
 
 class Unreadable(Invalid):
-    """Not HuJSON. `line` and `column` count from 1, columns in characters; `reason` is the sentence
-    without them."""
+    """A text that cannot be read. `line` and `column` count from 1, columns in characters; `reason` is
+    the sentence without them."""
 
     def __init__(self, line: int, column: int, reason: str) -> None:
         super().__init__(f"line {line}, column {column}: {reason}")
@@ -64,33 +65,42 @@ class Unreadable(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text: its value, and where each part of it stands."""
+    """A parsed text: its value, and where each part of it stands, as offsets."""
 
     value: Value
     text: str
-    _place: _Place
+    place: Place
+    _lines: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Where each line begins; found at the first question, since reading a policy asks thousands of times."""
 
     def position_of(self, path: Path) -> tuple[int, int]:
         """Line and column, from 1, of the value at `path`, or of the last part of the way that exists."""
-        place = self._place
+        place = self.place
         for step in path:
             following = _inside(place, step)
             if following is None:
                 break
             place = following[1]
-        return position_at(self.text, place if isinstance(place, int) else place[0])
+        return self._position(place if isinstance(place, int) else place[0])
 
     def position_of_key(self, path: Path) -> tuple[int, int]:
         """Line and column of the key that the last step of `path` names; a list has no keys, so there it
         is the value's."""
-        place = self._place
+        place = self.place
         offset = place if isinstance(place, int) else place[0]
         for step in path:
             following = _inside(place, step)
             if following is None:
                 break
             offset, place = following
-        return position_at(self.text, offset)
+        return self._position(offset)
+
+    def _position(self, offset: int) -> tuple[int, int]:
+        if not self._lines:
+            self._lines.append(0)
+            self._lines.extend(match.end() for match in re.finditer("\n", self.text))
+        line = bisect_right(self._lines, offset)
+        return line, offset - self._lines[line - 1] + 1
 
 
 def parse(text: str) -> Document:
@@ -108,7 +118,7 @@ def position_at(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def _inside(place: _Place, step: str | int) -> tuple[int, _Place] | None:
+def _inside(place: Place, step: str | int) -> tuple[int, Place] | None:
     """Where the key `step` and its value begin; of a list, the value twice."""
     if isinstance(place, int):
         return None
@@ -132,13 +142,13 @@ class _Reader:
         # Editors on Windows put a byte order mark first.
         self.at = 1 if text.startswith("\ufeff") else 0
 
-    def value(self, depth: int) -> tuple[Value, _Place]:
+    def value(self, depth: int) -> tuple[Value, Place]:
         found = _value(self.text, self.at)
         if found is None or found.lastindex == 5:
             self.refuse_next("a value")
         return self.found_value(found, depth)
 
-    def found_value(self, found: re.Match[str], depth: int) -> tuple[Value, _Place]:
+    def found_value(self, found: re.Match[str], depth: int) -> tuple[Value, Place]:
         kind = found.lastindex or 0
         start = found.start(kind)
         self.count += 1
@@ -155,9 +165,9 @@ class _Reader:
             self.refuse(start, f"lists and objects are nested deeper than {MAX_DEPTH}")
         return self.list(start, depth + 1) if found[2] == "[" else self.object(start, depth + 1)
 
-    def list(self, start: int, depth: int) -> tuple[Value, _Place]:
+    def list(self, start: int, depth: int) -> tuple[Value, Place]:
         values: list[Value] = []
-        places: list[_Place] = []
+        places: list[Place] = []
         while True:
             found = _value(self.text, self.at)
             if found is None or found[5] == "}":
@@ -172,9 +182,9 @@ class _Reader:
                 break
         return values, (start, places)
 
-    def object(self, start: int, depth: int) -> tuple[Value, _Place]:
+    def object(self, start: int, depth: int) -> tuple[Value, Place]:
         values: dict[str, Value] = {}
-        places: dict[str, tuple[int, _Place]] = {}
+        places: dict[str, tuple[int, Place]] = {}
         while True:
             found = _value(self.text, self.at)
             if found is None or (found.lastindex != 1 and found[5] != "}"):
