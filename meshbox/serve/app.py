@@ -124,9 +124,9 @@ class App:
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
-        self.health = Health(
-            Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, config.state_dir), loop.time
-        )
+        data_dir = config.database.sqlite.path.parent
+        probes = Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, data_dir)
+        self.health = Health(probes, loop.time)
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         await self._open_public(plant, public_of(noise_private))
         await self._open_relay(plant.core)

@@ -26,12 +26,12 @@ FRESH = 2.0
 @dataclass(frozen=True, slots=True)
 class Probes:
     """`check_store` raises when the database cannot be written; `loop_lag` is in seconds;
-    `certificate_left` in seconds, None without TLS of our own."""
+    `certificate_left` in seconds, None without TLS of our own; `data_dir` is where the database lies."""
 
     check_store: Callable[[], None]
     loop_lag: Callable[[], float]
     certificate_left: Callable[[], float | None]
-    state_dir: Path
+    data_dir: Path
 
 
 class Health:
@@ -88,6 +88,9 @@ class Health:
         return "the TLS certificate has expired" if left is not None and left <= 0 else ""
 
     def _disk(self) -> str:
-        space = os.statvfs(self._probes.state_dir)
+        try:
+            space = os.statvfs(self._probes.data_dir)
+        except OSError as error:
+            return f"the disk of {self._probes.data_dir} does not answer: {error.strerror}"
         free = space.f_bavail / space.f_blocks if space.f_blocks else 1.0
         return f"the disk has {free:.1%} left" if free < DISK_SHARE else ""

@@ -69,3 +69,10 @@ def test_losing_and_regaining_health_is_logged_once(sick: Sick, monkeypatch: pyt
         sick.now += FRESH
         sick.health.problems()
     assert said == ["health_lost", "health_regained"]
+
+
+def test_a_disk_that_is_gone_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    probes = Probes(lambda: None, lambda: 0.0, lambda: None, tmp_path / "unmounted")
+    health = Health(probes, lambda: 100.0)
+    assert list(health.problems()) == ["disk"]
+    assert "unmounted does not answer" in health.problems()["disk"]
