@@ -1,6 +1,20 @@
-"""Packet filters in wire form (tailcfg.FilterRule), compiled for the node that receives them."""
+"""Packet filters in wire form (tailcfg.FilterRule), compiled for the device that receives them.
+
+Rules go to the destination, and to the routers that serve one; a rule of which nothing is left for the
+receiver is not sent. Rules with the same sources and protocol are merged into the first of them; rules
+that grant capabilities never are.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from meshbox.policy.dests import Place, place_of
+from meshbox.policy.document import Json
+from meshbox.policy.index import Index
+from meshbox.policy.rules import AnyRule, Ports, Rule, SelfRule
+from meshbox.policy.sight import View, bit
+from meshbox.policy.sources import addresses_of
 
 JsonRule = dict[str, object]
 
@@ -9,3 +23,64 @@ ALLOW_ALL: list[JsonRule] = [
 ]
 """Everybody may reach everybody. Written out, because a client takes an absent filter for
 "unchanged" and an empty one for "deny"; leaving it out would mean neither."""
+
+
+def filter_for(rules: Iterable[AnyRule], index: Index, device_id: int) -> list[JsonRule]:
+    """PacketFilter of one device. Rules that are not for it may be among `rules`."""
+    place = place_of(index.devices[device_id])
+    own = own_devices(index, device_id)
+    merged: dict[tuple[tuple[str, ...], int | None], list[object]] = {}
+    sent: list[JsonRule] = []
+    for rule in rules:
+        if isinstance(rule, SelfRule):
+            sources, receivers = rule.sides(own)
+            if not receivers & bit(device_id):
+                continue
+            texts = tuple(sorted(addresses_of(index, sources)))
+        elif rule.is_silent or not rule.receivers & bit(device_id):
+            continue
+        else:
+            texts = rule.source.texts
+        if rule.caps is not None:
+            sent.append({"SrcIPs": list(texts), "CapGrant": _cap_grants(rule, place, rule.caps)})
+            continue
+        entries = _entries(rule, place)
+        known = merged.get((texts, rule.protocol))
+        if known is not None:
+            known += entries
+            continue
+        merged[texts, rule.protocol] = entries
+        json: JsonRule = {"SrcIPs": list(texts), "DstPorts": entries}
+        if rule.protocol is not None:
+            json["IPProto"] = [rule.protocol]
+        sent.append(json)
+    return sent
+
+
+def _entries(rule: AnyRule, place: Place) -> list[object]:
+    """DstPorts: for each address all of its ports."""
+    if isinstance(rule, SelfRule):
+        return _cross([own.text for own in place.addresses], rule.ports)
+    entries: list[object] = []
+    for dest, ports in zip(rule.dests, rule.ports, strict=True):
+        texts = dest.texts(place) if rule.via is None else dest.routed_texts(place)
+        entries += _cross(texts, ports)
+    return entries
+
+
+def _cross(texts: list[str], ports: Ports) -> list[object]:
+    return [{"IP": text, "Ports": {"First": first, "Last": last}} for text in texts for first, last in ports]
+
+
+def _cap_grants(rule: AnyRule, place: Place, caps: Mapping[str, Json]) -> list[object]:
+    if isinstance(rule, Rule):
+        lists = [dest.prefixes(place) for dest in rule.dests]
+    else:
+        lists = [[f"{own.text}/{32 if own.family == 4 else 128}" for own in place.addresses]]
+    return [{"Dsts": prefixes, "CapMap": dict(caps)} for prefixes in lists if prefixes]
+
+
+def own_devices(index: Index, device_id: int) -> View:
+    """The untagged devices of the same person; nobody's for a tagged one."""
+    device = index.devices[device_id]
+    return 0 if device.user_id is None or device.tags else index.by_user.get(device.user_id, 0)

@@ -35,3 +35,17 @@ def members(view: View) -> Iterator[int]:
 
 def bit(node_id: int) -> View:
     return 1 << node_id
+
+
+def ids(view: View) -> list[int]:
+    """The node ids in a view, ascending, at once: for large views far cheaper than `members`."""
+    if view.bit_count() < 16:
+        return list(members(view))
+    digits = bin(view)
+    top = len(digits) - 1
+    found = []
+    at = digits.rfind("1")
+    while at > 1:
+        found.append(top - at)
+        at = digits.rfind("1", 2, at)
+    return found

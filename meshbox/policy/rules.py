@@ -1,0 +1,215 @@
+"""The rule table: acls and grants as one list of rules in the order in which they are sent.
+
+All grants come first, then all acls. A rule is for everybody alike; what a device receives of it is
+decided by policy/filter.py. `autogroup:self` makes rules of another kind, one copy per person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Literal
+
+from meshbox.policy.dests import Dest
+from meshbox.policy.document import Acl, Grant, Json, Selectors, Target
+from meshbox.policy.postures import parse as parse_posture
+from meshbox.policy.problem import Spot
+from meshbox.policy.resolve import Resolver
+from meshbox.policy.selectors import ANY, Selector
+from meshbox.policy.services import ALL_PORTS, PortRange, Service
+from meshbox.policy.sight import View
+from meshbox.policy.sources import Posture, Source, make_source
+
+Section = Literal["acls", "grants", "default"]
+Ports = tuple[PortRange, ...]
+
+COMPANIONS = {
+    "tailscale.com/cap/drive": "tailscale.com/cap/drive-sharer",
+    "tailscale.com/cap/relay": "tailscale.com/cap/relay-target",
+}
+"""Granting the first, the destinations must show the second to the sources: clients find shares and relays
+by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in the policy a rule comes from."""
+
+    section: Section
+    index: int
+    spot: Spot
+
+    def __str__(self) -> str:
+        if self.section == "default":
+            return "no acls and no grants: everything is allowed"
+        return f"{self.section}[{self.index}] ({self.spot})"
+
+
+@dataclass(eq=False)
+class Rule:
+    """`ports` belongs to `dests`, one each; empty for a rule that grants `caps`. `via` limits the receivers
+    to the devices that carry one of its tags. A `is_silent` rule shows devices to each other without being
+    sent: that is what a via grant of capabilities alone does."""
+
+    origin: Origin
+    source: Source
+    dests: tuple[Dest, ...]
+    ports: tuple[Ports, ...] = ()
+    protocol: int | None = None
+    caps: Mapping[str, Json] | None = None
+    via: View | None = None
+    is_silent: bool = False
+
+    @cached_property
+    def receivers(self) -> View:
+        """The devices that are sent at least one entry."""
+        found = 0
+        for dest in self.dests:
+            found |= dest.receivers if self.via is None else dest.routers & self.via
+        return found
+
+
+@dataclass(eq=False)
+class SelfRule:
+    """A rule to `autogroup:self`: between the untagged devices of each person for itself. Of `is_reversed`
+    the person's devices are the source and those the rule covers the receivers."""
+
+    origin: Origin
+    source: Source
+    ports: Ports = ()
+    protocol: int | None = None
+    caps: Mapping[str, Json] | None = None
+    is_reversed: bool = False
+
+    def sides(self, own: View) -> tuple[View, View]:
+        """Sources and receivers among the devices of one person."""
+        covered = self.source.covered & own
+        if not covered:
+            return 0, 0
+        return (own, covered) if self.is_reversed else (covered, own)
+
+
+AnyRule = Rule | SelfRule
+
+
+class Table:
+    """All rules of a policy over one set of devices."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self._sources: dict[tuple[Selectors, tuple[str, ...] | None], Source] = {}
+        self._dests: dict[Selector, Dest] = {}
+        self._postures: dict[str, Posture] = {}
+        self.rules: tuple[AnyRule, ...] = tuple(self._build())
+
+    def _build(self) -> Iterator[AnyRule]:
+        document = self.resolver.document
+        if document.allows_everything:
+            yield from self._acl(Acl(0, (ANY,), (Target(ANY, (ALL_PORTS,)),)), "default")
+        for grant in document.grants or ():
+            yield from self._grant(grant)
+        for acl in document.acls or ():
+            yield from self._acl(acl, "acls")
+
+    def source(self, selectors: Selectors, postures: tuple[str, ...] | None) -> Source:
+        """Shared by all rules with the same sources, so that they are resolved and written once."""
+        key = selectors, postures
+        found = self._sources.get(key)
+        if found is None:
+            names = self.resolver.document.default_src_posture if postures is None else postures
+            wanted = tuple(self._posture(name) for name in names)
+            found = self._sources[key] = make_source(self.resolver, selectors, wanted)
+        return found
+
+    def dest(self, selector: Selector) -> Dest:
+        found = self._dests.get(selector)
+        if found is None:
+            found = self._dests[selector] = Dest(self.resolver, selector)
+        return found
+
+    def _posture(self, name: str) -> Posture:
+        found = self._postures.get(name)
+        if found is None:
+            found = self._postures[name] = parse_posture(self.resolver.document.postures[name])
+        return found
+
+    def _acl(self, acl: Acl, section: Section) -> Iterator[AnyRule]:
+        source = self.source(acl.src, acl.src_posture)
+        origin = Origin(section, acl.index, acl.spot)
+        if not source:
+            return
+        targets = list(acl.dst)
+        if not all(target.selector.is_autogroup for target in targets):
+            # With any other destination, what is for oneself comes last.
+            targets.sort(key=lambda target: target.selector.kind == "self")
+        for is_self, group in groupby(targets, lambda target: target.selector.kind == "self"):
+            joined: dict[Selector, Ports] = {}
+            for target in group:
+                joined[target.selector] = joined.get(target.selector, ()) + target.ports
+            if is_self:
+                yield SelfRule(origin, source, next(iter(joined.values())), acl.protocol)
+            else:
+                dests = tuple(self.dest(selector) for selector in joined)
+                yield Rule(origin, source, dests, tuple(joined.values()), acl.protocol)
+
+    def _grant(self, grant: Grant) -> Iterator[AnyRule]:
+        if not grant.src or not grant.dst:
+            return
+        source = self.source(grant.src, grant.src_posture)
+        origin = Origin("grants", grant.index, grant.spot)
+        others = tuple(self.dest(selector) for selector in grant.dst if selector.kind != "self")
+        has_self = len(others) < len(grant.dst)
+        via = self._via(grant)
+        if source:
+            for protocol, ports in _by_protocol(grant.ip):
+                if others:
+                    yield Rule(origin, source, others, (ports,) * len(others), protocol, via=via)
+                if has_self:
+                    yield SelfRule(origin, source, ports, protocol)
+        if not grant.app:
+            return
+        if via is None:
+            yield from self._app(grant, origin, source, others)
+        elif not grant.ip and source:
+            yield Rule(origin, source, others, via=via, is_silent=True)
+
+    def _app(
+        self, grant: Grant, origin: Origin, source: Source, others: tuple[Dest, ...]
+    ) -> Iterator[AnyRule]:
+        if others:
+            yield Rule(origin, source, others, caps=grant.app)
+        if len(others) < len(grant.dst):
+            yield SelfRule(origin, source, caps=grant.app)
+        for capability, companion in COMPANIONS.items():
+            if capability not in grant.app or not source:
+                continue
+            caps: dict[str, Json] = {companion: None}
+            if others:
+                back = self.source(tuple(one.selector for one in others), ())
+                yield Rule(origin, back, self._senders(grant), caps=caps)
+            if len(others) < len(grant.dst):
+                yield SelfRule(origin, source, caps=caps, is_reversed=True)
+
+    def _senders(self, grant: Grant) -> tuple[Dest, ...]:
+        """The sources of a grant as destinations; with a posture, only those that meet it."""
+        document = self.resolver.document
+        if not (document.default_src_posture if grant.src_posture is None else grant.src_posture):
+            return tuple(self.dest(selector) for selector in grant.src)
+        source = self.source(grant.src, grant.src_posture)
+        return (Dest.of(self.resolver, source.nodes, source.literals),)
+
+    def _via(self, grant: Grant) -> View | None:
+        found = 0
+        for tag in grant.via:
+            found |= self.resolver.index.by_tag.get(tag, 0)
+        return found if grant.via else None
+
+
+def _by_protocol(services: tuple[Service, ...]) -> list[tuple[int | None, Ports]]:
+    """Items of one protocol make one rule; in the order in which protocols are first named."""
+    joined: dict[int | None, Ports] = {}
+    for service in services:
+        joined[service.protocol] = joined.get(service.protocol, ()) + service.ports
+    return list(joined.items())
