@@ -79,7 +79,7 @@ class Server:
 
     def _answers(self) -> bool:
         if not self.daemon.alive:
-            raise SystemExit(f"meshbox serve ended at once:\n{self.daemon.tail()}")
+            raise RuntimeError(f"meshbox serve ended at once:\n{self.daemon.tail()}")
         return self.admin("health", check=False).code == 0
 
     def stop(self) -> int:

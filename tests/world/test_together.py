@@ -37,6 +37,17 @@ def test_every_version_reaches_every_other_directly(clients: list[Client]) -> No
                 client.ping(other.name, via="direct")
 
 
+def test_every_version_reaches_every_other_through_the_relay(lab: Lab, clients: list[Client]) -> None:
+    for client in clients:
+        lab.cables[client.name].block_udp()
+    for client in clients:
+        for other in clients:
+            if other is not client:
+                client.ping(other.name, via="derp", within=40)
+    for client in clients:
+        lab.cables[client.name].allow_udp()
+
+
 def test_the_official_tool_finds_no_fault_with_a_pinned_relay(clients: list[Client]) -> None:
     assert clients[-1].relay_faults(REGION_ID) == []
 
