@@ -11,7 +11,7 @@ never comes would be a rule nobody understands.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -79,22 +79,18 @@ class Expression:
         return (value > wanted) - (value < wanted)
 
 
-def meets(expressions: Iterable[Expression], attributes: Mapping[str, Attribute]) -> bool:
-    """Does a device with these attributes satisfy all of a posture?"""
-    return all(expression.holds(attributes) for expression in expressions)
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """All of its expressions must hold; one without any is met by everybody."""
+
+    expressions: tuple[Expression, ...]
+
+    def meets(self, attributes: Mapping[str, Attribute]) -> bool:
+        return all(expression.holds(attributes) for expression in self.expressions)
 
 
-def meets_any(
-    names: Sequence[str],
-    postures: Mapping[str, Sequence[Expression]],
-    attributes: Mapping[str, Attribute],
-) -> bool:
-    """Does a device satisfy one of the named postures? No names are no condition."""
-    return not names or any(meets(postures[name], attributes) for name in names)
-
-
-def parse(items: Iterable[Text]) -> tuple[Expression, ...]:
-    """The expressions of one posture. Raises PolicyError."""
+def parse(items: Iterable[Text]) -> Posture:
+    """Raises PolicyError."""
     found = []
     for item in items:
         try:
@@ -103,7 +99,7 @@ def parse(items: Iterable[Text]) -> tuple[Expression, ...]:
             raise PolicyError(
                 f'posture expression "{item.value[:MAX_EXPRESSION]}": {error}', item.spot
             ) from None
-    return tuple(found)
+    return Posture(tuple(found))
 
 
 def parse_expression(text: str) -> Expression:
