@@ -79,14 +79,12 @@ class Expression:
         return (value > wanted) - (value < wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Posture:
-    """All of its expressions must hold; one without any is met by everybody."""
+Posture = tuple[Expression, ...]
+"""All of them must hold; a posture without any is met by everybody."""
 
-    expressions: tuple[Expression, ...]
 
-    def meets(self, attributes: Mapping[str, Attribute]) -> bool:
-        return all(expression.holds(attributes) for expression in self.expressions)
+def meets(posture: Iterable[Expression], attributes: Mapping[str, Attribute]) -> bool:
+    return all(expression.holds(attributes) for expression in posture)
 
 
 def parse(items: Iterable[Text]) -> Posture:
@@ -99,7 +97,7 @@ def parse(items: Iterable[Text]) -> Posture:
             raise PolicyError(
                 f'posture expression "{item.value[:MAX_EXPRESSION]}": {error}', item.spot
             ) from None
-    return Posture(tuple(found))
+    return tuple(found)
 
 
 def parse_expression(text: str) -> Expression:
