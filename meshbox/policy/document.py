@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from typing import Literal
 
 from meshbox.policy.problem import Spot
@@ -97,7 +98,7 @@ class NodeAttr:
     target: Selectors
     attr: tuple[str, ...] = ()
     app: Mapping[str, Json] = field(default_factory=dict)
-    ip_pool: tuple[Prefix, ...] = ()
+    ip_pool: tuple[IPv4Network, ...] = ()
     spot: Spot = NOWHERE
 
 

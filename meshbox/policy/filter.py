@@ -2,17 +2,18 @@
 
 Rules go to the destination, and to the routers that serve one; a rule of which nothing is left for the
 receiver is not sent. Rules with the same sources and protocol are merged into the first of them; rules
-that grant capabilities never are.
+that grant capabilities never are. Merging comes before anything is left out for a receiver, so a rule keeps
+the place of one that the receiver is not sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from meshbox.policy.dests import Place, place_of
 from meshbox.policy.document import Json
 from meshbox.policy.index import Index
-from meshbox.policy.rules import AnyRule, Ports, Rule, SelfRule
+from meshbox.policy.rules import AnyRule, Ports, Rule, SelfRule, Table
 from meshbox.policy.sight import View, bit
 from meshbox.policy.sources import addresses_of
 
@@ -25,13 +26,14 @@ ALLOW_ALL: list[JsonRule] = [
 "unchanged" and an empty one for "deny"; leaving it out would mean neither."""
 
 
-def filter_for(rules: Iterable[AnyRule], index: Index, device_id: int) -> list[JsonRule]:
-    """PacketFilter of one device. Rules that are not for it may be among `rules`."""
+def filter_for(table: Table, device_id: int) -> list[JsonRule]:
+    """PacketFilter of one device."""
+    index = table.resolver.index
     place = place_of(index.devices[device_id])
     own = own_devices(index, device_id)
     merged: dict[tuple[tuple[str, ...], int | None], list[object]] = {}
-    sent: list[JsonRule] = []
-    for rule in rules:
+    sent: list[tuple[int, JsonRule]] = []
+    for at, rule in zip(table.leaders, table.rules, strict=True):
         if isinstance(rule, SelfRule):
             sources, receivers = rule.sides(own)
             if not receivers & bit(device_id):
@@ -42,7 +44,7 @@ def filter_for(rules: Iterable[AnyRule], index: Index, device_id: int) -> list[J
         else:
             texts = rule.source.texts
         if rule.caps is not None:
-            sent.append({"SrcIPs": list(texts), "CapGrant": _cap_grants(rule, place, rule.caps)})
+            sent.append((at, {"SrcIPs": list(texts), "CapGrant": _cap_grants(rule, place, rule.caps)}))
             continue
         entries = _entries(rule, place)
         known = merged.get((texts, rule.protocol))
@@ -53,8 +55,8 @@ def filter_for(rules: Iterable[AnyRule], index: Index, device_id: int) -> list[J
         json: JsonRule = {"SrcIPs": list(texts), "DstPorts": entries}
         if rule.protocol is not None:
             json["IPProto"] = [rule.protocol]
-        sent.append(json)
-    return sent
+        sent.append((at, json))
+    return [json for _, json in sorted(sent, key=lambda one: one[0])]
 
 
 def _entries(rule: AnyRule, place: Place) -> list[object]:

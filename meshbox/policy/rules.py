@@ -113,6 +113,18 @@ class Table:
         for acl in document.acls or ():
             yield from self._acl(acl, "acls")
 
+    @cached_property
+    def leaders(self) -> tuple[int, ...]:
+        """For each rule the position of the first one that it is merged into: its place in a filter."""
+        first: dict[tuple[object, ...], int] = {}
+        found = []
+        for at, rule in enumerate(self.rules):
+            if rule.caps is None and isinstance(rule, Rule):
+                found.append(first.setdefault((*rule.source.key, rule.protocol), at))
+            else:
+                found.append(at)
+        return tuple(found)
+
     def source(self, selectors: Selectors, postures: tuple[str, ...] | None) -> Source:
         """Shared by all rules with the same sources, so that they are resolved and written once."""
         key = selectors, postures

@@ -43,6 +43,11 @@ class Source:
         return bool(self.nodes or self.spans or self.wildcard or self.is_all)
 
     @cached_property
+    def key(self) -> tuple[View, frozenset[str], bool]:
+        """Equal for sources that are written alike."""
+        return self.nodes, frozenset(span.text for span in self.literals), self.is_all
+
+    @cached_property
     def covered(self) -> View:
         """The devices with an address in this source."""
         if self.is_all:
@@ -74,6 +79,12 @@ class Source:
         if self.is_all:
             return ("*",)
         return tuple(sorted({*addresses_of(self.index, self.nodes), *(span.text for span in self.literals)}))
+
+    def overlaps(self, span: Span) -> bool:
+        """Is any address of the span a source?"""
+        if self.is_all or any(own.overlaps(span) for own in self.literals):
+            return True
+        return bool(self.nodes & self.index.devices_in(span))
 
     def contains(self, family: Family, address: int) -> bool:
         if self.is_all:

@@ -63,8 +63,10 @@ def span_of_address(address: Address) -> Span:
 
 
 def span_of_prefix(prefix: Prefix) -> Span:
+    """A prefix of one address is written as that address."""
     low = int(prefix.network_address)
-    return Span(prefix.version, low, low + prefix.num_addresses - 1, str(prefix))
+    text = str(prefix) if prefix.num_addresses > 1 else str(prefix.network_address)
+    return Span(prefix.version, low, low + prefix.num_addresses - 1, text)
 
 
 def parse_span(text: str) -> Span | None:

@@ -1,0 +1,97 @@
+"""A policy compiled for a tailnet: an immutable snapshot that answers for each device.
+
+What a device is sent is worked out when it is first asked for and kept. `with_device` and
+`without_device` give a new snapshot and carry over what the change does not touch; the result is the same
+as compiling afresh.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from meshbox.policy.approve import approved_routes
+from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps
+from meshbox.policy.document import EMPTY, Document
+from meshbox.policy.filter import JsonRule, filter_for
+from meshbox.policy.resolve import Resolver
+from meshbox.policy.routeview import RouteView
+from meshbox.policy.rules import Table
+from meshbox.policy.sight import View, bit
+from meshbox.policy.spans import Prefix
+from meshbox.policy.ssh import Ssh
+from meshbox.policy.visibility import Visibility
+from meshbox.policy.world import Device, World
+
+
+class Compiled:
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self.document = resolver.document
+        self.index = resolver.index
+        self.table = Table(resolver)
+        self.visibility = Visibility(self.table.rules, self.index)
+        self._filters: dict[int, list[JsonRule]] = {}
+        self._ipv4: dict[int, bool] = {}
+
+    # What one device is sent
+
+    def view(self, viewer: int, everyone: View) -> View:
+        """Sight: the devices that `viewer` may see, itself among them."""
+        if not self.index.everyone >> viewer & 1:
+            return bit(viewer)
+        return (self.visibility.view(viewer) | bit(viewer)) & everyone
+
+    def filter(self, device_id: int) -> list[JsonRule]:
+        """PacketFilter."""
+        found = self._filters.get(device_id)
+        if found is None:
+            found = self._filters[device_id] = filter_for(self.table, device_id)
+        return found
+
+    @cached_property
+    def routes(self) -> RouteView:
+        return RouteView(self.table.rules, self.index)
+
+    def shown_routes(self, viewer: int) -> dict[int, list[Prefix]]:
+        """Router -> the routes that the viewer may use on it, of the routers it sees."""
+        seen = self.visibility.view(viewer)
+        return {router: routes for router, routes in self.routes.shown(viewer).items() if seen >> router & 1}
+
+    def self_caps(self, device_id: int) -> Caps:
+        return self_caps(self.document, self.resolver, self.index.devices[device_id])
+
+    def peer_caps(self, device_id: int) -> Caps:
+        return peer_caps(self.index.devices[device_id])
+
+    def has_ipv4(self, device_id: int) -> bool:
+        found = self._ipv4.get(device_id)
+        if found is None:
+            found = has_ipv4(self.document, self.resolver, self.index.devices[device_id])
+            self._ipv4[device_id] = found
+        return found
+
+    @cached_property
+    def ssh(self) -> Ssh:
+        return Ssh(self.resolver)
+
+    def approved_routes(self, device: Device) -> tuple[Prefix, ...]:
+        return approved_routes(self.document, self.resolver, device)
+
+    def shows_ipv4(self, viewer: int, peer: int) -> bool:
+        """A device without IPv4 shows none of its own, and is shown none of its peers'."""
+        return self.has_ipv4(viewer) and self.has_ipv4(peer)
+
+    # Snapshots of the next moment
+
+    def with_device(self, device: Device) -> Compiled:
+        """The device came, or became another (its routes, owner, tags)."""
+        index = self.index.minus(device.id) if device.id in self.index.devices else self.index
+        return Compiled(self.resolver.at(index.plus(device)))
+
+    def without_device(self, device_id: int) -> Compiled:
+        return Compiled(self.resolver.at(self.index.minus(device_id)))
+
+
+def compile_policy(document: Document | None, world: World) -> Compiled:
+    """`document` None: no policy, everything is allowed."""
+    return Compiled(Resolver(EMPTY if document is None else document, world))
