@@ -160,7 +160,7 @@ EVENTS: dict[str, Event] = {
     "map_poll_braked": Event(
         "warning",
         "node {node} opens its map poll again and again (from {peer_ip})",
-        "A node asks for its whole map more than twenty times a minute, so each further one is delayed. "
+        "A node asks for its whole map over twenty times a minute; each further one is delayed or refused. "
         "Usually two machines run with the same state directory: give one of them its own login.",
     ),
     "map_silent": Event(

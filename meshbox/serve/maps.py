@@ -10,6 +10,7 @@ Source: tailcfg.MapRequest; control-protocol map requests and stream framing.
 from __future__ import annotations
 
 from meshbox import log
+from meshbox.errors import Busy
 from meshbox.serve.core import Core
 from meshbox.serve.sessions import Sessions
 from meshbox.serve.tunnel import JSON, Tunnel
@@ -26,7 +27,7 @@ class Maps:
         self._sessions = sessions
 
     def answer(self, tunnel: Tunnel, stream_id: int, body: bytes) -> None:
-        """Raises Malformed, Unauthorised, UnknownNode."""
+        """Raises Malformed, Unauthorised, UnknownNode, Busy."""
         core = self._core
         request = parse_map(body)
         refusal = too_old(request.version)
@@ -48,6 +49,8 @@ class Maps:
 
     def _answer_once(self, tunnel: Tunnel, stream_id: int, node: Node, request: MapRequest) -> None:
         core = self._core
+        if self._sessions.asks_too_often(node, tunnel.peer):
+            raise Busy("too many maps in a minute; hold a stream open instead", 60)
         poll = Poll(core.mapper, node, request.compress)
         tunnel.h2.respond(stream_id, 200, (JSON,), end=False)
         tunnel.h2.queue(stream_id, poll.first(core.wall()), end=True)

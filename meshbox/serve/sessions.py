@@ -106,9 +106,7 @@ class Sessions:
         token = core.tailnet.presence.enter(node.id)
         session = Session(tunnel, stream_id, Poll(core.mapper, node, compress), token)
         self._by_node[node.id] = tunnel.session = session
-        if self._opened.note(node.id, core.steady()) > OPENS_PER_MINUTE:
-            log.emit_limited("map_poll_braked", node.name, node=node.name, peer_ip=tunnel.peer)
-            core.metrics.count("meshbox_refused_total", "map_poll_brake")
+        if self.asks_too_often(node, tunnel.peer):
             core.later(BRAKE, lambda: self._enqueue(session))
         else:
             self._enqueue(session)
@@ -134,6 +132,14 @@ class Sessions:
         t = core.tailnet
         t.presence.leave(session.token, core.wall(), t.settings.offline_grace)
         self._left()
+
+    def asks_too_often(self, node: Node, peer: str) -> bool:
+        """Count one more request of the node for its whole map."""
+        if self._opened.note(node.id, self._core.steady()) <= OPENS_PER_MINUTE:
+            return False
+        log.emit_limited("map_poll_braked", node.name, node=node.name, peer_ip=peer)
+        self._core.metrics.count("meshbox_refused_total", "map_poll_brake")
+        return True
 
     # The first map
 

@@ -166,17 +166,17 @@ class MemoryClient:
     def _hostinfo(self) -> dict[str, Any]:
         return {"Hostname": self.hostname, "OS": "linux"}
 
-    def _request(self, **fields: Any) -> dict[str, Any]:
+    def request(self, **fields: Any) -> dict[str, Any]:
         request = {"Version": 142, "NodeKey": self.node_key, "Hostinfo": self._hostinfo(), "Compress": "zstd"}
         return request | {"DiscoKey": f"discokey:{self.number + 1:064x}"} | fields
 
     def listen(self) -> None:
         self.ended = False
-        self.poll_id = self.post("/machine/map", self._request(Stream=True))
+        self.poll_id = self.post("/machine/map", self.request(Stream=True))
 
     def report(self, port: int) -> None:
         endpoints = [f"203.0.113.5:{port}"]
-        self.post("/machine/map", self._request(OmitPeers=True, Endpoints=endpoints))
+        self.post("/machine/map", self.request(OmitPeers=True, Endpoints=endpoints))
 
     def read(self) -> None:
         self._read(self.transport.take())
