@@ -93,8 +93,9 @@ def test_destinations_with_a_word_of_their_own(dst: str, message: str) -> None:
 
 def test_attributes_are_what_the_test_says() -> None:
     sections = {"postures": {"posture:desk": ["node:os == 'linux'"]}, "defaultSrcPosture": ["posture:desk"]}
-    good, bad = {"srcPostureAttrs": {"node:os": "linux"}}, {"srcPostureAttrs": {"node:os": "android"}}
-    assert failures(wish(accept=["ubuntu"], **good), wish(deny=["ubuntu"], **bad), **sections) == ()
+    linux, android = {"node:os": "linux"}, {"node:os": "android"}
+    good = wish(accept=["ubuntu"], srcPostureAttrs=linux)
+    assert failures(good, wish(deny=["ubuntu"], srcPostureAttrs=android), **sections) == ()
     assert failures(wish(deny=["ubuntu"]), **sections) == ()
 
 
