@@ -62,6 +62,7 @@ class Ssh:
         self.resolver = resolver
         self.index: Index = resolver.index
         self._postures: dict[str, Posture] = {}
+        self._written: dict[tuple[int, View, tuple[str, ...]], JsonRule] = {}
         rules = resolver.document.ssh or ()
         self._rules = [self._compile(rule) for rule in sorted(rules, key=lambda one: one.action == "accept")]
 
@@ -70,6 +71,7 @@ class Ssh:
         return {"rules": self.rules(device_id)}
 
     def rules(self, device_id: int) -> list[JsonRule]:
+        """In the order that counts. Shared between devices: not to be changed."""
         return [
             self._write(rule, sources, names)
             for rule in self._rules
@@ -178,6 +180,14 @@ class Ssh:
         return None if name in _NO_LOCALPART else name
 
     def _write(self, rule: _Rule, sources: View, names: dict[str, str]) -> JsonRule:
+        """Once for all the destinations that get the same: thousands of principals for a thousand servers."""
+        key = rule.rule.index, sources, tuple(names)
+        written = self._written.get(key)
+        if written is None:
+            written = self._written[key] = self._write_afresh(rule, sources, names)
+        return written
+
+    def _write_afresh(self, rule: _Rule, sources: View, names: dict[str, str]) -> JsonRule:
         devices = [self.index.devices[one] for one in ids(sources)]
         # With autogroup:tagged the hosted service lists a device once for each of its tags.
         addresses = sorted(
