@@ -208,7 +208,7 @@ def reaches(one: dict[str, Any], source: int, destination: int) -> bool:
 
 
 def concerns_itself(one: dict[str, Any], source: int, destination: int) -> bool:
-    has_destination = "tag:unused" not in one["dst"] or len(one["dst"]) > 1
+    has_destination = bool(set(one["dst"]) - {"tag:unused"})
     if LOCALPART not in one["users"] or not has_destination or not means(one["src"], destination):
         return False
     if source == destination:
