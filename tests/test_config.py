@@ -339,6 +339,14 @@ def test_one_prefix_alone_turns_the_other_family_off(file: Path) -> None:
     assert good(file, "prefixes: {v6: 'fd7a:115c:a1e0::/64'}").prefixes.v4 is None
 
 
+def test_a_relay_that_no_client_could_reach_gets_a_warning(file: Path) -> None:
+    file.write_text("server_url: http://192.0.2.7:8080\n")
+    (warning,) = load(file, {}).warnings
+    assert warning.path == "derp.server.enabled" and "derp.server.listen_addr" in warning.text
+    file.write_text("server_url: http://192.0.2.7:8080\nderp: {server: {listen_addr: 0.0.0.0:8443}}\n")
+    assert load(file, {}).warnings == ()
+
+
 def test_a_prefix_clients_do_not_expect_gets_a_warning(file: Path) -> None:
     config = good(file, "prefixes: {v4: 10.9.0.0/16, v6: 'fd00::/64'}")
     assert [warning.path for warning in config.warnings] == ["prefixes.v4", "prefixes.v6"]

@@ -53,11 +53,23 @@ def advise(config: Config) -> Iterator[Problem]:
             "derp.server.enabled",
             "is false and derp.paths is empty; nodes that cannot connect directly will not connect",
         )
+    if _relay_is_unreachable(config):
+        yield Problem(
+            "derp.server.enabled",
+            "is true, but clients reach a relay only by TLS: give it derp.server.listen_addr (a certificate "
+            "is made and pinned), or serve this server by https; until then it is not in the relay map",
+        )
     if config.tls_cert_path is not None and config.server_url.startswith("http:"):
         yield Problem(
             "server_url",
             "begins with http:// although tls_cert_path is set; clients would speak plain HTTP to TLS",
         )
+
+
+def _relay_is_unreachable(config: Config) -> bool:
+    server = config.derp.server
+    has_tls = config.tls_cert_path is not None or config.server_url.startswith("https:")
+    return server.enabled and server.listen_addr is None and not has_tls
 
 
 def _server(config: Config) -> Iterator[Problem]:

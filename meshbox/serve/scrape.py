@@ -36,6 +36,7 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
     yield from _nodes(t, now)
     yield from _routes(t)
     yield Sample("meshbox_journal_generation", t.changes.cursor)
+    yield Sample("meshbox_soft_pending", t.unflushed_count)
     yield Sample("meshbox_sessions", gauges.sessions())
     yield Sample("meshbox_session_lag", gauges.blocked_sessions())
     yield Sample("meshbox_connections", gauges.tunnels(), ("tunnel",))

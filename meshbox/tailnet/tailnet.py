@@ -72,6 +72,11 @@ class Tailnet:
     def report(self, node_id: int) -> Report:
         return self.reports.get(node_id, NO_REPORT)
 
+    @property
+    def unflushed_count(self) -> int:
+        """Nodes whose last report is not in the store yet."""
+        return len(self._unflushed)
+
     def is_online(self, node_id: int) -> bool:
         return self.presence.is_online(node_id)
 

@@ -35,6 +35,7 @@ async def test_dashboards_find_what_they_know(tmp_path: Path) -> None:
         assert values["headscale_route_count", ("serving",)] == 0
         assert values["meshbox_unapproved_routes", ()] == 1
         assert values["meshbox_sessions", ()] == 1
+        assert values["meshbox_soft_pending", ()] == 2
         assert values["meshbox_connections", ("tunnel",)] == 1
         assert values["meshbox_registrations_total", ("new",)] == 2
         assert values["meshbox_client_capability", ("1.102",)] == 2
