@@ -5,6 +5,7 @@
 #   make test       all tests, with official clients where namespaces can be made (root)
 #   make test-fast  the tests that need neither root nor the official clients
 #   make lint       ruff and mypy --strict
+#   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
 #   make docs       docs/config.md and docs/events.md, written from the code
 #   make venv       .venv, with .venv/bin/meshbox
@@ -15,7 +16,7 @@
 ARGS ?=
 RUN := .venv/bin/python
 
-.PHONY: run demo test test-fast lint bench docs venv clean
+.PHONY: run demo test test-fast lint conformance bench docs venv clean
 
 venv:
 	@sh scripts/setup-venv.sh
@@ -36,6 +37,9 @@ lint: venv
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy --strict meshbox
+
+conformance: venv
+	@$(RUN) -m tests.conformance $(ARGS)
 
 bench: venv
 	@$(RUN) -m tests.bench

@@ -9,12 +9,13 @@ the place of one that the receiver is not sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from meshbox.policy.dests import Place, place_of
 from meshbox.policy.document import Json
 from meshbox.policy.index import Index
 from meshbox.policy.rules import AnyRule, Ports, Rule, SelfRule, Table
-from meshbox.policy.sight import View, bit
+from meshbox.policy.sight import View
 from meshbox.policy.sources import addresses_of
 
 JsonRule = dict[str, object]
@@ -31,32 +32,43 @@ def filter_for(table: Table, device_id: int) -> list[JsonRule]:
     index = table.resolver.index
     place = place_of(index.devices[device_id])
     own = own_devices(index, device_id)
-    merged: dict[tuple[tuple[str, ...], int | None], list[object]] = {}
-    sent: list[tuple[int, JsonRule]] = []
+    sent: list[_Sent] = []
+    merged: dict[tuple[int, int | None], _Sent] = {}
     for at, rule in zip(table.leaders, table.rules, strict=True):
         if isinstance(rule, SelfRule):
             sources, receivers = rule.sides(own)
-            if not receivers & bit(device_id):
+            if not receivers >> device_id & 1:
                 continue
             texts = tuple(sorted(addresses_of(index, sources)))
-        elif rule.is_silent or not rule.receivers & bit(device_id):
+        elif rule.is_silent or not rule.receivers >> device_id & 1:
             continue
         else:
             texts = rule.source.texts
         if rule.caps is not None:
-            sent.append((at, {"SrcIPs": list(texts), "CapGrant": _cap_grants(rule, place, rule.caps)}))
+            sent.append(_Sent(at, {"SrcIPs": texts, "CapGrant": _cap_grants(rule, place, rule.caps)}))
             continue
         entries = _entries(rule, place)
-        known = merged.get((texts, rule.protocol))
+        key = table.number(texts), rule.protocol
+        known = merged.get(key)
         if known is not None:
-            known += entries
+            known.entries += entries
+            known.at = min(known.at, at)
             continue
-        merged[texts, rule.protocol] = entries
-        json: JsonRule = {"SrcIPs": list(texts), "DstPorts": entries}
+        json: JsonRule = {"SrcIPs": texts, "DstPorts": entries}
         if rule.protocol is not None:
             json["IPProto"] = [rule.protocol]
-        sent.append((at, json))
-    return [json for _, json in sorted(sent, key=lambda one: one[0])]
+        merged[key] = _Sent(at, json, entries)
+        sent.append(merged[key])
+    return [one.json for one in sorted(sent, key=lambda one: one.at)]
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A rule and its place; others may yet be merged into its entries."""
+
+    at: int
+    json: JsonRule
+    entries: list[object] = field(default_factory=list)
 
 
 def _entries(rule: AnyRule, place: Place) -> list[object]:

@@ -102,6 +102,8 @@ class Table:
         self._sources: dict[tuple[Selectors, tuple[str, ...] | None], Source] = {}
         self._dests: dict[Selector, Dest] = {}
         self._postures: dict[str, Posture] = {}
+        self._texts: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._numbers: dict[int, tuple[tuple[str, ...], int]] = {}
         self.rules: tuple[AnyRule, ...] = tuple(self._build())
 
     def _build(self) -> Iterator[AnyRule]:
@@ -115,11 +117,12 @@ class Table:
 
     @cached_property
     def leaders(self) -> tuple[int, ...]:
-        """For each rule the position of the first one that it is merged into: its place in a filter."""
+        """For each rule the position of the first one that it is merged into: its place in a filter. Rules
+        that not everybody has, to oneself and `via`, do not count for others."""
         first: dict[tuple[object, ...], int] = {}
         found = []
         for at, rule in enumerate(self.rules):
-            if rule.caps is None and isinstance(rule, Rule):
+            if rule.caps is None and isinstance(rule, Rule) and rule.via is None:
                 found.append(first.setdefault((*rule.source.key, rule.protocol), at))
             else:
                 found.append(at)
@@ -134,6 +137,15 @@ class Table:
             wanted = tuple(self._posture(name) for name in names)
             found = self._sources[key] = make_source(self.resolver, selectors, wanted)
         return found
+
+    def number(self, texts: tuple[str, ...]) -> int:
+        """The same number for equal sources; comparing thousands of addresses per rule and device would cost
+        more than all the rest. A tuple that is asked for stays, so its id names it."""
+        known = self._numbers.get(id(texts))
+        if known is None or known[0] is not texts:
+            first = self._texts.setdefault(texts, texts)
+            known = self._numbers[id(texts)] = texts, id(first)
+        return known[1]
 
     def dest(self, selector: Selector) -> Dest:
         found = self._dests.get(selector)
