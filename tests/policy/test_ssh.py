@@ -120,6 +120,7 @@ def test_sources_of_a_local_part_hear_what_concerns_themselves() -> None:
     assert [part["principals"] for part in written(one, to=LAPTOP)] == [principals(LAPTOP, PHONE)] * 2
     assert [part["principals"] for part in written(one, to=BENS)] == [principals(BENS)]
     assert [part["principals"] for part in written(one, to=DB)] == [principals(DB)]
+    assert written(one, to=WEB)[-1]["principals"] == principals(DB, BOTH)
     assert written(one, to=PLAIN) == []
     assert written(rule("autogroup:member", "tag:unused", LOCALPART), to=LAPTOP) == []
 
