@@ -22,6 +22,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from meshbox.policy.problem import PolicyError, Spot
 from meshbox.wire.hujson import MAX_DEPTH, MAX_VALUES, Document, Place, Unreadable, Value, position_at
 from meshbox.wire.hujson import parse as parse_hujson
 
@@ -34,8 +35,11 @@ _BEFORE_BRACE = re.compile(r"\ufeff?(?:[ \t\r\n]++|//[^\n]*+|/\*(?s:.*?)\*/)*+(?
 
 
 def read(text: str) -> Document:
-    """HuJSON if the text begins as HuJSON does, with a brace, and YAML otherwise. Raises Unreadable."""
-    return parse_hujson(text) if _BEFORE_BRACE.match(text) else parse(text)
+    """HuJSON if the text begins as HuJSON does, with a brace, and YAML otherwise. Raises PolicyError."""
+    try:
+        return parse_hujson(text) if _BEFORE_BRACE.match(text) else parse(text)
+    except Unreadable as error:
+        raise PolicyError(error.reason, Spot(error.line, error.column)) from None
 
 
 def parse(text: str) -> Document:

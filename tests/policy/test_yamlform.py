@@ -8,6 +8,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from meshbox.policy.problem import PolicyError, Spot
 from meshbox.policy.yamlform import MAX_YAML, parse, read
 from meshbox.wire.hujson import MAX_DEPTH, Unreadable
 from tests.wire.test_hujson import values
@@ -149,8 +150,9 @@ def test_without_the_c_library_it_is_the_same(text: str) -> None:
 def test_the_form_is_seen_from_the_beginning() -> None:
     assert read('// comment\n/* another */ {"acls": [],}').value == {"acls": []}
     assert read("# comment\nacls: []").value == {"acls": []}
-    with pytest.raises(Unreadable, match="comments begin with //"):
-        read("{ # comment\n}")
+    with pytest.raises(PolicyError, match="comments begin with //") as caught:
+        read("{\n # comment\n}")
+    assert caught.value.spot == Spot(2, 2)
     for empty in ("", " \n", "// nothing"):
-        with pytest.raises(Unreadable, match="expected a value"):
+        with pytest.raises(PolicyError, match="expected a value"):
             read(empty)
