@@ -123,7 +123,7 @@ class Control:
         core.guard.allow(transport, core.limits.idle_tunnel_timeout, "tunnel_unauthorised", core.steady())
         if leftover:
             protocol.data_received(leftover)
-        core.turns.add(partial(self._shake_hands, tunnel, opening))
+        core.turns.add(partial(self._shake_hands, tunnel, opening), tunnel.line)
 
     def _shake_hands(self, tunnel: Tunnel, opening: Opening) -> None:
         if not tunnel.is_open:
@@ -146,11 +146,12 @@ class Control:
 
     # What tunnels tell
 
-    def _queue(self, tunnel: Tunnel, request: Request) -> None:
-        self.core.turns.add(partial(self._answer, tunnel, request))
+    def _queue(self, tunnel: Tunnel) -> None:
+        self.core.turns.add(partial(self._answer, tunnel), tunnel.line)
 
-    def _answer(self, tunnel: Tunnel, request: Request) -> None:
-        if not tunnel.is_open or not tunnel.h2.is_open(request.stream_id):
+    def _answer(self, tunnel: Tunnel) -> None:
+        request = tunnel.next_request()
+        if request is None or not tunnel.is_open or not tunnel.h2.is_open(request.stream_id):
             # Given up while it waited: applying it late could undo a newer one.
             return
         try:

@@ -36,6 +36,11 @@ TOTAL_CAP = 2_000
 """All unauthenticated connections together; below the file descriptor limit with room for the rest."""
 
 
+HELD_LIMIT = 64 << 20
+"""Bytes of strangers' requests, whole or not, that nobody has looked at yet. Each connection may send
+several megabytes, and two thousand of them may be open; above this the one that holds most is closed."""
+
+
 class Closable(Protocol):
     def abort(self) -> None: ...
     def is_closing(self) -> bool: ...
@@ -43,13 +48,15 @@ class Closable(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One counted connection. Its protocol sets `heard_at` whenever bytes arrive."""
+    """One counted connection. Its protocol sets `heard_at` whenever bytes arrive; `held` is what `hold` was
+    told last."""
 
     transport: Closable
     place: str
     heard_at: float
     deadline: float
     why: str = "head_timeout"
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Guard:
         self._refused = refused
         self._seats: dict[Closable, Seat] = {}
         self._places: dict[str, dict[Seat, None]] = {}
+        self._held = 0
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -118,7 +126,17 @@ class Guard:
         """The connection proved itself, or is gone. Releasing again does nothing."""
         seat = self._seats.pop(transport, None)
         if seat is not None:
+            self._held -= seat.held
             self._leave(seat)
+
+    def hold(self, seat: Seat, size: int) -> None:
+        """This connection makes us keep so many bytes now."""
+        if size == seat.held or seat.transport not in self._seats:
+            return
+        self._held += size - seat.held
+        seat.held = size
+        if self._held > HELD_LIMIT:
+            self._close(max(self._seats.values(), key=lambda other: other.held), "bodies")
 
     def seat(self, transport: Closable) -> Seat | None:
         """The connection's seat while it is counted."""

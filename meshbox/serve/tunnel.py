@@ -45,9 +45,10 @@ JSON = (b"content-type", b"application/json")
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Who is told: of a whole request, of a stream the client gave up, of the end, of written bytes."""
+    """Who is told: of a request that waits (`next_request`), of a stream the client gave up, of the end, of
+    written bytes, of an authorisation."""
 
-    request: Callable[[Tunnel, Request], None]
+    request: Callable[[Tunnel], None]
     reset: Callable[[Tunnel, int], None]
     lost: Callable[[Tunnel], None]
     drained: Callable[[Tunnel], None]
@@ -67,6 +68,7 @@ class Tunnel(asyncio.Protocol):
         "_records",
         "_seat",
         "_transport",
+        "_waiting",
         "h2",
         "is_heard",
         "machine_key",
@@ -83,6 +85,7 @@ class Tunnel(asyncio.Protocol):
         self._early = b""
         self._is_open = True
         self._is_paused = False
+        self._waiting: tuple[Request, ...] = ()
         self.is_heard = True
         self.h2 = H2Server()
         self.machine_key = MachineKey.zero()
@@ -96,6 +99,11 @@ class Tunnel(asyncio.Protocol):
     @property
     def is_authorised(self) -> bool:
         return self._records is not None and self._seat is None
+
+    @property
+    def line(self) -> str:
+        """Where its work waits: with all known nodes' (""), or with that of strangers from its place."""
+        return "" if self._seat is None else self._seat.place or self.peer
 
     def sit(self, seat: Seat | None) -> None:
         """The guard's seat this connection has until a request authorises it."""
@@ -134,12 +142,14 @@ class Tunnel(asyncio.Protocol):
         if plain:
             self._take(self.h2.feed(plain, self._core.wall()))
             self.pump()
+            self._tell_held()
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
             match event:
                 case Request():
-                    self._callbacks.request(self, event)
+                    self._waiting += (event,)
+                    self._callbacks.request(self)
                 case Reset(stream_id):
                     self._callbacks.reset(self, stream_id)
                 case Drained():
@@ -147,11 +157,25 @@ class Tunnel(asyncio.Protocol):
                 case Closed(reason, kind):
                     self._give_up(f"h2_{kind}", reason)
 
+    def next_request(self) -> Request | None:
+        """The oldest request that waits for its turn; None once the tunnel has gone, its requests with it."""
+        if not self._waiting:
+            return None
+        request, self._waiting = self._waiting[0], self._waiting[1:]
+        self._tell_held()
+        return request
+
+    def _tell_held(self) -> None:
+        if self._seat is not None:
+            waiting = sum(len(request.body) for request in self._waiting)
+            self._core.guard.hold(self._seat, waiting + self.h2.buffered)
+
     def eof_received(self) -> bool | None:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_open = False
+        self._waiting = ()
         if self._seat is not None:
             self._core.guard.release(self._seat.transport)
             self._seat = None

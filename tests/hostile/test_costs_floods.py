@@ -16,6 +16,7 @@ from pathlib import Path
 import h2.settings
 
 from meshbox.config import Limits
+from meshbox.serve.guard import HELD_LIMIT
 from tests.fake.client import Tunnel
 from tests.fake.node import FakeNode
 from tests.hostile.stand import Stand, standing, watched
@@ -108,6 +109,31 @@ async def test_floods_from_many_addresses_fill_no_log(tmp_path: Path) -> None:
         print(f"{len(stand.log()) - logged} bytes of log")
         for event in ("tunnel_dropped", "registration_refused"):
             assert 1 <= len(stand.lines(event)) <= 21, event
+
+
+async def test_megabytes_that_are_dear_to_read(tmp_path: Path) -> None:
+    """A body of a third of a million lists takes 40 ms to parse. Strangers send hundreds of them; nobody
+    else waits for that, and few are kept."""
+    start = b'{"Version":142,"NodeKey":"nodekey:' + b"ab" * 32 + b'","X":['
+    body = start + b",".join([b"[]"] * (((1 << 20) - len(start) - 2) // 3)) + b"]}"
+    async with standing(tmp_path) as stand, watched(stand):
+        before, peak, until = stand.memory(), 0, time.monotonic() + 5
+        tunnels = [await Tunnel.open(*stand.door, os.urandom(32)) for _ in range(60)]
+
+        async def go_on(tunnel: Tunnel) -> None:
+            nonlocal peak
+            while time.monotonic() < until and not tunnel.closed.is_set():
+                stream = tunnel.start("POST", "/machine/map", body)
+                await asyncio.wait([asyncio.ensure_future(stream.ended.wait())], timeout=2)
+                peak = max(peak, stand.memory() - before)
+
+        await asyncio.gather(*(go_on(tunnel) for tunnel in tunnels for _ in range(4)))
+        closed = sum(tunnel.closed.is_set() for tunnel in tunnels)
+        print(f"{peak / 1024 / 1024:+.0f} MB at most, {closed} of {len(tunnels)} tunnels closed for it")
+        assert peak < HELD_LIMIT + (96 << 20)
+        assert closed == await stand.counter("bodies") > 0
+        for tunnel in tunnels:
+            await tunnel.close()
 
 
 def register_body() -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from meshbox.serve.guard import HEAD_DEADLINE, IDLE_GRACE, Caps, Guard
+from meshbox.serve.guard import HEAD_DEADLINE, HELD_LIMIT, IDLE_GRACE, Caps, Guard
 
 
 class Socket:
@@ -132,3 +132,22 @@ def test_behind_a_trusted_proxy_clients_count_by_their_own_address() -> None:
     assert not guard.move(third, "203.0.113.2", 0.0)
     assert refusals == [("address_cap", "203.0.113.2")]
     assert len(guard) == 2
+
+
+def test_who_makes_us_hold_most_goes_when_all_hold_too_much() -> None:
+    guard, refusals = make()
+    small, large, late = Socket(), Socket(), Socket()
+    seats = [guard.admit(one, f"192.0.2.{number}", 0.0) for number, one in enumerate((small, large, late))]
+    for seat, size in zip(seats, (HELD_LIMIT // 4, HELD_LIMIT // 2, HELD_LIMIT // 4), strict=True):
+        assert seat is not None
+        guard.hold(seat, size)
+    assert not refusals
+    assert seats[0] is not None and seats[1] is not None
+    guard.hold(seats[0], HELD_LIMIT // 4 + 1)
+    assert (small.is_open, large.is_open, late.is_open) == (True, False, True)
+    assert refusals.reasons == {"bodies"}
+    guard.hold(seats[1], HELD_LIMIT)
+    guard.release(small)
+    assert late.is_open, "what has gone holds nothing"
+    guard.hold(seats[2], HELD_LIMIT)  # type: ignore[arg-type]
+    assert late.is_open
