@@ -29,7 +29,7 @@ from meshbox.wire.hujson import parse as parse_hujson
 MAX_YAML = 256 << 10
 """Characters. Without its C library YAML is read at 100 KB per second; larger policies are to be HuJSON."""
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _BEFORE_BRACE = re.compile(r"\ufeff?(?:[ \t\r\n]++|//[^\n]*+|/\*(?s:.*?)\*/)*+(?:\{|\Z|/)")
 
@@ -133,7 +133,10 @@ class _Reader:
             return _WORDS[text]
         if not _NUMBER.fullmatch(text):
             return text
-        return int(text) if text.lstrip("-").isdigit() else float(text)
+        if not text.lstrip("-").isdigit():
+            return float(text)
+        # What has more than 64 bits is no number to JSON either.
+        return int(text) if -(1 << 63) <= int(text) < 1 << 64 else text
 
     def check_plain(self, event: yaml.Event) -> None:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
