@@ -6,22 +6,24 @@ be left out as long as the set has no `remove`: with one, a line without a verb 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import NoReturn
 
 from meshbox.policy.document import Text
 from meshbox.policy.problem import PolicyError
 from meshbox.policy.ranges import INTERNET_SET
-from meshbox.policy.spans import Span, SpanSet, parse_range, parse_span
+from meshbox.policy.spans import WIDTH, Family, Span, SpanSet, make_span, parse_range, parse_span
 
 MAX_TARGETS = 10_000
 """Targets of all sets together."""
 MAX_DEPTH = 32
 """Sets inside each other; a chain of thousands would exhaust the stack."""
 MAX_RANGES = 20_000
-"""Ranges that all the sets have when they are worked out: fifty sets that each add the one before it twice
-over are short to write, and removing a thousand addresses from each leaves a thousand pieces."""
+"""Ranges that the lines of all sets stand for, before they are put together: fifty sets that each add the
+one before twice are short to write and would double fifty times."""
 
 
 def resolve_all(definitions: Mapping[str, tuple[Text, ...]], hosts: Mapping[str, Span]) -> dict[str, SpanSet]:
@@ -76,23 +78,13 @@ class _Work:
         return found
 
     def combine(self, steps: list[_Step]) -> SpanSet:
-        """The steps in their order; neighbours with the same verb are one operation."""
-        found = SpanSet()
-        at = 0
-        while at < len(steps):
-            removes = steps[at].verb == "remove"
-            spans: list[Span] = []
-            while at < len(steps) and (steps[at].verb == "remove") is removes:
-                spans.extend(self.target(steps[at]))
-                self.count(steps[at], len(spans))
-                at += 1
-            found = found.minus(SpanSet(spans)) if removes else found.union(spans)
-        return found
-
-    def count(self, step: _Step, ranges: int) -> None:
-        self.ranges += ranges
-        if self.ranges > MAX_RANGES:
-            self.refuse(step, f"the sets have more than {MAX_RANGES} ranges together")
+        layers: list[_Layer] = []
+        for at, step in enumerate(steps):
+            layers.extend(_Layer(span, at, step.verb != "remove") for span in self.target(step))
+            if self.ranges + len(layers) > MAX_RANGES:
+                self.refuse(step, f"the sets have more than {MAX_RANGES} ranges together")
+        self.ranges += len(layers)
+        return SpanSet(span for family in WIDTH for span in _paint(family, layers))
 
     def target(self, step: _Step) -> SpanSet:
         target = step.target
@@ -123,6 +115,32 @@ class _Work:
 
     def refuse(self, step: _Step, reason: str) -> NoReturn:
         raise PolicyError(f'ipsets["{self.open[-1]}"]: {reason}', step.text.spot)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A range put on, or cut out of, everything before it."""
+
+    span: Span
+    at: int
+    is_added: bool
+
+
+def _paint(family: Family, layers: list[_Layer]) -> Iterator[Span]:
+    """What is left of the layers of one family, in pieces. The last layer over an address decides, so one
+    walk over all edges does it; one layer after the other would take minutes for thousands of them."""
+    own = sorted((one for one in layers if one.span.family == family), key=lambda one: one.span.low)
+    edges = sorted({edge for one in own for edge in (one.span.low, one.span.high + 1)})
+    over: list[tuple[int, int, bool]] = []  # a heap: the last layer first, with its end
+    started = 0
+    for low, following in pairwise(edges):
+        while started < len(own) and own[started].span.low == low:
+            heappush(over, (-own[started].at, own[started].span.high, own[started].is_added))
+            started += 1
+        while over and over[0][1] < low:
+            heappop(over)
+        if over and over[0][2]:
+            yield make_span(family, low, following - 1)
 
 
 def _step(text: Text) -> _Step:
