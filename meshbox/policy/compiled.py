@@ -13,6 +13,7 @@ from meshbox.policy.approve import approved_routes
 from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps
 from meshbox.policy.document import EMPTY, Document
 from meshbox.policy.filter import JsonRule, filter_for
+from meshbox.policy.index import Index
 from meshbox.policy.resolve import Resolver
 from meshbox.policy.routeview import RouteView
 from meshbox.policy.rules import Table
@@ -24,12 +25,12 @@ from meshbox.policy.world import Device, World
 
 
 class Compiled:
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, table: Table | None = None) -> None:
         self.resolver = resolver
         self.document = resolver.document
         self.index = resolver.index
-        self.table = Table(resolver)
-        self.visibility = Visibility(self.table.rules, self.index)
+        self.table = table or Table(resolver)
+        self.visibility = Visibility(self.table)
         self._filters: dict[int, list[JsonRule]] = {}
         self._ipv4: dict[int, bool] = {}
 
@@ -86,12 +87,29 @@ class Compiled:
     def with_device(self, device: Device) -> Compiled:
         """The device came, or became another (its routes, owner, tags)."""
         index = self.index.minus(device.id) if device.id in self.index.devices else self.index
-        return Compiled(self.resolver.at(index.plus(device)))
+        return self._at(index.plus(device), device.id)
 
     def without_device(self, device_id: int) -> Compiled:
-        return Compiled(self.resolver.at(self.index.minus(device_id)))
+        return self._at(self.index.minus(device_id), device_id)
+
+    def _at(self, index: Index, device_id: int) -> Compiled:
+        """The same policy once one device changed."""
+        resolver = self.resolver.at(index)
+        if not self.table.can_follow or _routes_of(self.index, device_id) or _routes_of(index, device_id):
+            return Compiled(resolver)
+        if self.index.routes_own_addresses or index.routes_own_addresses:
+            return Compiled(resolver)
+        new = Compiled(resolver, self.table.after(resolver, device_id))
+        new.visibility.follow(self.visibility, device_id)
+        return new
 
 
 def compile_policy(document: Document | None, world: World) -> Compiled:
     """`document` None: no policy, everything is allowed."""
     return Compiled(Resolver(EMPTY if document is None else document, world))
+
+
+def _routes_of(index: Index, device_id: int) -> bool:
+    """Does the device carry or wait to carry anything for others?"""
+    device = index.devices.get(device_id)
+    return device is not None and bool(device.routes)

@@ -69,6 +69,21 @@ class Dest:
         new.nodes, new.spans = nodes, spans
         return new
 
+    def after(self, index: Index, device_id: int, is_meant: bool) -> Dest:
+        """The same destination once one device, which routes nothing, came, went or changed."""
+        device = index.devices.get(device_id)
+        is_there = device is not None and (
+            self.is_any
+            or is_meant
+            or any(span.contains(one.version, int(one)) for span in self.spans for one in device.addresses)
+        )
+        new: Dest = object.__new__(Dest)
+        new.__dict__.update(self.__dict__, index=index)
+        own = bit(device_id)
+        new.nodes = self.nodes & ~own | (own if is_meant else 0)
+        new.__dict__["receivers"] = self.receivers & ~own | (own if is_there else 0)
+        return new
+
     @cached_property
     def receivers(self) -> View:
         if self.is_any:

@@ -119,6 +119,12 @@ class Index:
         found = self.routers_overlapping(span)
         return found | self.exits() if INTERNET_SET.covers(span) else found
 
+    @property
+    def routes_own_addresses(self) -> bool:
+        """Does a subnet route hold the address of a device?"""
+        self.closure(0)
+        return bool(self._over)
+
     def closure(self, nodes: View) -> View:
         """The devices, and the routers of a route in which one of them has its address. Seldom more than
         the devices themselves: a tailnet's addresses are seldom routed."""

@@ -17,7 +17,7 @@ from meshbox.policy.document import Acl, Grant, Json, Selectors, Target
 from meshbox.policy.postures import parse as parse_posture
 from meshbox.policy.problem import Spot
 from meshbox.policy.resolve import Resolver
-from meshbox.policy.selectors import ANY, Selector
+from meshbox.policy.selectors import ANY, IDENTITIES, Selector
 from meshbox.policy.services import ALL_PORTS, PortRange, Service
 from meshbox.policy.sight import View
 from meshbox.policy.sources import Posture, Source, make_source
@@ -105,6 +105,35 @@ class Table:
         self._texts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._numbers: dict[int, tuple[tuple[str, ...], int]] = {}
         self.rules: tuple[AnyRule, ...] = tuple(self._build())
+
+    @property
+    def can_follow(self) -> bool:
+        """May `after` be used? Not where a device's posture decides, nor with destinations made of sources."""
+        return not self.resolver.document.postures
+
+    def after(self, resolver: Resolver, device_id: int) -> Table:
+        """The table once one device, which routes nothing, came, went or changed. A small part of the cost
+        of a new one: the rest of the sets is carried over."""
+        device = resolver.index.devices.get(device_id)
+
+        def is_meant(selectors: Selectors) -> bool:
+            return device is not None and any(
+                selector.kind in IDENTITIES and resolver.matches(selector, device) for selector in selectors
+            )
+
+        new: Table = object.__new__(Table)
+        new.resolver = resolver
+        new._postures, new._texts, new._numbers = self._postures, {}, {}
+        index = resolver.index
+        new._sources = {
+            key: source.after(index, device_id, is_meant(key[0])) for key, source in self._sources.items()
+        }
+        new._dests = {
+            selector: dest.after(index, device_id, is_meant((selector,)))
+            for selector, dest in self._dests.items()
+        }
+        new.rules = tuple(new._build())
+        return new
 
     def _build(self) -> Iterator[AnyRule]:
         document = self.resolver.document

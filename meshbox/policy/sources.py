@@ -80,6 +80,29 @@ class Source:
             return ("*",)
         return tuple(sorted({*addresses_of(self.index, self.nodes), *(span.text for span in self.literals)}))
 
+    def after(self, index: Index, device_id: int, is_meant: bool) -> Source:
+        """The same source once one device, which routes nothing, came, went or changed; `is_meant` says
+        whether it is there now and meant by identity."""
+        device = index.devices.get(device_id)
+        is_covered = is_meant or (
+            device is not None
+            and (self.is_all or any(self._has(int(one), one.version) for one in device.addresses))
+        )
+        new: Source = object.__new__(Source)
+        new.__dict__.update(self.__dict__, index=index)
+        own = bit(device_id)
+        if (self.nodes & own) or is_meant:
+            # The device may be another than it was, with other addresses.
+            new.__dict__.pop("texts", None)
+            new.__dict__.pop("key", None)
+        new.nodes = self.nodes & ~own | (own if is_meant else 0)
+        new.__dict__["covered"] = self.covered & ~own | (own if is_covered else 0)
+        new.__dict__["reach"] = self.reach & ~own | (own if is_covered else 0)
+        return new
+
+    def _has(self, address: int, family: Family) -> bool:
+        return any(span.contains(family, address) for span in self.literals)
+
     def overlaps(self, span: Span) -> bool:
         """Is any address of the span a source?"""
         if self.is_all or any(own.overlaps(span) for own in self.literals):

@@ -7,53 +7,82 @@ construction. Devices that stand alike to every rule form a class, and a view is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import chain
 
 from meshbox.policy.filter import own_devices
 from meshbox.policy.index import Index
-from meshbox.policy.rules import AnyRule, Rule, SelfRule
+from meshbox.policy.rules import Rule, SelfRule, Table
 from meshbox.policy.sight import View, bit
 
 Class = tuple[str, int]
-"""How a device stands to each rule ("1" sender, "2" receiver, "3" both), and whose it is where that
-matters, else 0."""
+"""How a device stands to each rule, two digits for each: is it a sender, is it a receiver; and whose it is
+where that matters, else 0."""
 
 
 class Visibility:
-    def __init__(self, rules: Iterable[AnyRule], index: Index) -> None:
-        self.index = index
+    def __init__(self, table: Table) -> None:
+        self.index: Index = table.resolver.index
+        rules = table.rules
         self.pairs = [(rule.source.reach, rule.receivers) for rule in rules if isinstance(rule, Rule)]
         self.self_rules = [rule for rule in rules if isinstance(rule, SelfRule)]
-        self._views: dict[Class, View] = {}
-        self._classes: dict[int, Class] = {}
+        self._views: dict[Class, tuple[int, View]] = {}
+        """Class -> one of its devices, and what they all see."""
+        self._classes: dict[int, Class] | None = None
 
     def view(self, device_id: int) -> View:
         """The devices this one sees, itself not among them."""
         own_class = self.class_of(device_id)
         found = self._views.get(own_class)
         if found is None:
-            found = self._views[own_class] = self._compute(own_class, device_id)
-        return found & ~bit(device_id)
+            found = self._views[own_class] = device_id, self._compute(own_class, device_id)
+        return found[1] & ~bit(device_id)
 
     def class_of(self, device_id: int) -> Class:
+        if self._classes is None:
+            self._classes = self._classify()
         found = self._classes.get(device_id)
         if found is None:
-            mark = "".join(
-                "0123"[(senders >> device_id & 1) + 2 * (receivers >> device_id & 1)]
-                for senders, receivers in self.pairs
-            )
-            device = self.index.devices[device_id]
-            user = 0 if device.tags or not self.self_rules else device.user_id or 0
-            found = self._classes[device_id] = (mark, user)
+            mark = "".join("01"[side >> device_id & 1] for side in chain.from_iterable(self.pairs))
+            found = self._classes[device_id] = mark, self._user_of(device_id)
         return found
+
+    def follow(self, old: Visibility, device_id: int) -> None:
+        """Take over what `old` knew, this one differing from it by one device."""
+        if old._classes is None:
+            return
+        self._classes = dict(old._classes)
+        self._classes.pop(device_id, None)
+        own = bit(device_id)
+        seen = self.view(device_id) if self.index.everyone & own else 0
+        for known, (member, view) in old._views.items():
+            if member != device_id and known not in self._views:
+                self._views[known] = member, view & ~own | (own if seen >> member & 1 else 0)
+
+    def _classify(self) -> dict[int, Class]:
+        """All devices at once: the sets turned from one row per rule to one column per device."""
+        devices = self.index.devices
+        width = max(devices, default=0) + 1
+        rows = [format(side, f"0{width}b")[::-1] for side in chain.from_iterable(self.pairs)]
+        if not rows:
+            return {one: ("", self._user_of(one)) for one in devices}
+        return {
+            one: ("".join(column), self._user_of(one))
+            for one, column in enumerate(zip(*rows, strict=True))
+            if one in devices
+        }
+
+    def _user_of(self, device_id: int) -> int:
+        device = self.index.devices[device_id]
+        return 0 if device.tags or not self.self_rules else device.user_id or 0
 
     def _compute(self, own_class: Class, device_id: int) -> View:
         found = 0
-        for mark, (senders, receivers) in zip(own_class[0], self.pairs, strict=True):
-            if mark in "13":
-                found |= receivers
-            if mark in "23":
-                found |= senders
+        mark = own_class[0]
+        at = mark.find("1")
+        while at >= 0:
+            senders, receivers = self.pairs[at >> 1]
+            found |= senders if at & 1 else receivers
+            at = mark.find("1", at + 1)
         own = own_devices(self.index, device_id) if self.self_rules else 0
         for rule in self.self_rules:
             sources, receivers = rule.sides(own)

@@ -1,15 +1,16 @@
-"""`make bench`: maps without sockets, then a real server with fake clients. Sizes may be given."""
+"""`make bench`: maps and policies without sockets, then a real server with clients. Sizes may be given."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import maps, server
+from tests.bench import maps, policy, server
 
 
 def main() -> None:
     counts = tuple(int(word) for word in sys.argv[1:])
     maps.run(counts or (100, 1000, 10_000))
+    policy.run(counts or (1000, 10_000))
     server.run(counts or (50, 300))
 
 

@@ -147,6 +147,8 @@ class Naive:
         networks = self.networks(selector)
         if any(overlap(route, one) for route in receiver.subnet_routes for one in networks):
             return True
+        if selector.kind == "internet" and any(is_public(route) for route in receiver.subnet_routes):
+            return True
         inside = selector.kind == "internet" or any(is_public(one) for one in networks)
         return inside and bool(receiver.exit_routes)
 
