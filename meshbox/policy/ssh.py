@@ -35,6 +35,8 @@ that say root."""
 _FORWARDING = ("allowAgentForwarding", "allowLocalPortForwarding", "allowRemotePortForwarding")
 _FAILED = "This session must be recorded, and no recorder can be reached."
 
+_Share = tuple[View, dict[str, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
@@ -62,6 +64,7 @@ class Ssh:
         self.resolver = resolver
         self.index: Index = resolver.index
         self._postures: dict[str, Posture] = {}
+        self._by_person: dict[tuple[int, View], list[_Share]] = {}
         self._written: dict[tuple[int, View, tuple[str, ...]], JsonRule] = {}
         rules = resolver.document.ssh or ()
         self._rules = [self._compile(rule) for rule in sorted(rules, key=lambda one: one.action == "accept")]
@@ -138,15 +141,21 @@ class Ssh:
                 self._postures[name] = parse_posture(document.postures[name])
         return tuple(self._postures[name] for name in names)
 
-    def _shares(self, rule: _Rule, device_id: int) -> Iterator[tuple[View, dict[str, str]]]:
+    def _shares(self, rule: _Rule, device_id: int) -> list[_Share]:
         """What one device receives of a rule: sources, and the login names open to them."""
         sources = self._sources_for(rule, device_id)
         if not sources:
-            return
+            return []
         if not rule.domains:
-            yield sources, rule.names
-            return
-        # As soon as login names depend on the person, the hosted service writes everybody's rules apart.
+            return [(sources, rule.names)]
+        key = rule.rule.index, sources
+        shares = self._by_person.get(key)
+        if shares is None:
+            shares = self._by_person[key] = list(self._split(rule, sources))
+        return shares
+
+    def _split(self, rule: _Rule, sources: View) -> Iterator[_Share]:
+        """As soon as login names depend on the person, the hosted service writes everybody's rules apart."""
         untagged = sources & ~self.index.tagged
         owners = {self.index.devices[one].user_id for one in ids(untagged)} - {None}
         for user_id in sorted(one for one in owners if one is not None):
