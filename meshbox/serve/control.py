@@ -123,7 +123,7 @@ class Control:
         core.guard.allow(transport, core.limits.idle_tunnel_timeout, "tunnel_unauthorised", core.steady())
         if leftover:
             protocol.data_received(leftover)
-        core.turns.add(partial(self._shake_hands, tunnel, opening), tunnel.line)
+        tunnel.queue(partial(self._shake_hands, tunnel, opening))
 
     def _shake_hands(self, tunnel: Tunnel, opening: Opening) -> None:
         if not tunnel.is_open:
@@ -147,7 +147,7 @@ class Control:
     # What tunnels tell
 
     def _queue(self, tunnel: Tunnel) -> None:
-        self.core.turns.add(partial(self._answer, tunnel), tunnel.line)
+        tunnel.queue(partial(self._answer, tunnel))
 
     def _answer(self, tunnel: Tunnel) -> None:
         request = tunnel.next_request()

@@ -35,6 +35,9 @@ WRITE_LOW = 16 * 1024
 EARLY_LIMIT = 4096
 """Bytes a client may send while its handshake waits for its turn; it can know no key yet, so any is odd."""
 
+WAITING_LIMIT = 4 << 20
+"""Bytes of whole requests that wait for their turn. A sound client has one or two of a few KB."""
+
 ORDERLY = frozenset({"h2_left", "h2_drained"})
 """Ends that are nobody's fault: the client said good-bye, or we did and all answers are out."""
 
@@ -100,10 +103,11 @@ class Tunnel(asyncio.Protocol):
     def is_authorised(self) -> bool:
         return self._records is not None and self._seat is None
 
-    @property
-    def line(self) -> str:
-        """Where its work waits: with all known nodes' (""), or with that of strangers from its place."""
-        return "" if self._seat is None else self._seat.place or self.peer
+    def queue(self, work: Callable[[], None]) -> None:
+        """Do this when its turn comes: a node's among the known nodes', a stranger's among its place's."""
+        seat = self._seat
+        line: object = self.machine_key if seat is None else seat.place or self.peer
+        self._core.turns.add(work, line, is_stranger=seat is not None)
 
     def sit(self, seat: Seat | None) -> None:
         """The guard's seat this connection has until a request authorises it."""
@@ -150,6 +154,8 @@ class Tunnel(asyncio.Protocol):
                 case Request():
                     self._waiting += (event,)
                     self._callbacks.request(self)
+                    if self._waiting_bytes > WAITING_LIMIT:
+                        self._give_up("bodies", "the requests that wait are too large")
                 case Reset(stream_id):
                     self._callbacks.reset(self, stream_id)
                 case Drained():
@@ -167,8 +173,11 @@ class Tunnel(asyncio.Protocol):
 
     def _tell_held(self) -> None:
         if self._seat is not None:
-            waiting = sum(len(request.body) for request in self._waiting)
-            self._core.guard.hold(self._seat, waiting + self.h2.buffered)
+            self._core.guard.hold(self._seat, self._waiting_bytes + self.h2.buffered)
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return sum(len(request.body) for request in self._waiting)
 
     def eof_received(self) -> bool | None:
         return None

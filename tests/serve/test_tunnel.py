@@ -10,10 +10,11 @@ import tracemalloc
 from typing import cast
 
 from meshbox.serve import tunnel as module
+from meshbox.serve.guard import Seat
 from meshbox.serve.head import parse_head
 from tests.fake.client import upgrade_request
 from tests.fake.noise import Initiator, public_of
-from tests.serve.plant import SERVER_KEY, MemoryPlant, MemoryTransport
+from tests.serve.plant import SERVER_KEY, MemoryClient, MemoryPlant, MemoryTransport
 
 
 def half_open(plant: MemoryPlant, leftover: bytes = b"") -> tuple[MemoryTransport, Initiator]:
@@ -72,6 +73,48 @@ def test_a_stranger_becomes_a_node_with_its_first_request_and_is_no_longer_count
     assert len(plant.core.guard) == 0 and plant.control.tunnel_count == 1
     client.transport.abort()
     assert plant.control.tunnel_count == 0
+
+
+def upload(client: MemoryClient, size: int) -> None:
+    """One whole request of so many bytes, which then waits for its turn."""
+    stream = client.h2.get_next_available_stream_id()
+    headers = [(":method", "POST"), (":scheme", "https"), (":authority", "c"), (":path", "/machine/map")]
+    client.h2.send_headers(stream, headers)
+    while size and client.transport.is_open:
+        piece = min(size, 16_384, client.h2.local_flow_control_window(stream))
+        size -= piece
+        client.h2.send_data(stream, bytes(piece), end_stream=not size)
+        client.flush()
+        client.read()
+
+
+def test_requests_that_wait_are_few_megabytes() -> None:
+    plant = MemoryPlant()
+    client = plant.client(1)
+    for _ in range(module.WAITING_LIMIT >> 20):
+        upload(client, 1 << 20)
+    assert client.transport.is_open
+    upload(client, 100)
+    assert not client.transport.is_open
+    assert plant.core.metrics.value("meshbox_refused_total", "bodies") == 1
+
+
+def test_what_a_stranger_sent_is_counted_until_its_turn_or_its_end() -> None:
+    plant = MemoryPlant()
+    first, second = MemoryClient(plant, 1), MemoryClient(plant, 2)
+    for client in (first, second):
+        upload(client, 1000)
+    assert sum(seat.held for seat in seats(plant)) == 2000
+    first.transport.abort()
+    assert sum(seat.held for seat in seats(plant)) == 1000
+    plant.run(0)
+    assert sum(seat.held for seat in seats(plant)) == 0 and len(plant.core.turns) == 0
+    second.read()
+    assert second.status == 400
+
+
+def seats(plant: MemoryPlant) -> list[Seat]:
+    return list(plant.core.guard._seats.values())
 
 
 def test_requests_that_were_cancelled_before_their_turn_are_not_applied() -> None:

@@ -32,27 +32,20 @@ def test_work_is_done_in_order_and_yields_to_the_loop(monkeypatch: pytest.Monkey
     assert not loop
 
 
-def test_known_nodes_come_first_and_strangers_take_turns_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_nodes_come_first_and_lines_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, done, ticks = Loop(), [], iter(range(1000))
     monkeypatch.setattr(turns, "perf_counter", lambda: next(ticks) * 0.002)
     queue = Turns(loop.append)
-    for name, line in (
-        ("a1", "a"),
-        ("a2", "a"),
-        ("a3", "a"),
-        ("b1", "b"),
-        ("n1", ""),
-        ("n2", ""),
-        ("n3", ""),
-    ):
-        queue.add(lambda name=name: done.append(name), line)  # type: ignore[misc]
-    assert len(loop) == 1 and len(queue) == 7
+    for name in ("a1", "a2", "a3", "b1", "n1", "n2", "n3", "m1"):
+        is_stranger = name[0] in "ab"
+        queue.add(lambda name=name: done.append(name), name[0], is_stranger)  # type: ignore[misc]
+    assert len(loop) == 1 and len(queue) == 8
     loop.turn()
-    assert done == ["n1", "n2", "n3", "a1"], "one stranger at least, however busy the known ones are"
-    queue.add(lambda: done.append("n4"))
+    assert done == ["n1", "m1", "n2", "a1"], "one stranger at least, however busy the known ones are"
+    queue.add(lambda: done.append("n4"), "n")
     loop.turn()
     loop.turn()
-    assert done[4:] == ["n4", "b1", "a2", "a3"] and len(queue) == 0
+    assert done[4:] == ["n3", "n4", "b1", "a2", "a3"] and len(queue) == 0
 
 
 def test_work_added_by_work_waits_its_turn() -> None:
