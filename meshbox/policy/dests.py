@@ -15,7 +15,6 @@ from meshbox.policy.resolve import Resolver
 from meshbox.policy.selectors import Selector
 from meshbox.policy.sight import View, bit, ids
 from meshbox.policy.spans import Span, span_of_address, span_of_prefix
-from meshbox.policy.world import Device
 
 _NOBODY = Selector("shared", "autogroup:shared")
 
@@ -43,10 +42,11 @@ class Place:
         )
 
 
-def place_of(device: Device) -> Place:
+def place_of(index: Index, device_id: int) -> Place:
+    device = index.devices[device_id]
     return Place(
-        device.id,
-        tuple(map(span_of_address, device.addresses)),
+        device_id,
+        index.spans_of(device_id),
         tuple(map(span_of_prefix, device.subnet_routes)),
         bool(device.exit_routes),
     )

@@ -30,7 +30,7 @@ ALLOW_ALL: list[JsonRule] = [
 def filter_for(table: Table, device_id: int) -> list[JsonRule]:
     """PacketFilter of one device."""
     index = table.resolver.index
-    place = place_of(index.devices[device_id])
+    place = place_of(index, device_id)
     own = own_devices(index, device_id)
     sent: list[_Sent] = []
     merged: dict[tuple[int, int | None], _Sent] = {}
@@ -46,6 +46,8 @@ def filter_for(table: Table, device_id: int) -> list[JsonRule]:
             texts = rule.source.texts
         if rule.caps is not None:
             sent.append(_Sent(at, {"SrcIPs": texts, "CapGrant": _cap_grants(rule, place, rule.caps)}))
+            continue
+        if not texts:
             continue
         entries = _entries(rule, place)
         key = table.number(texts), rule.protocol

@@ -14,7 +14,7 @@ from typing import Any
 from meshbox.policy.ranges import DEFAULT_ROUTES, INTERNET_SET
 from meshbox.policy.selectors import fold_tag
 from meshbox.policy.sight import View, bit
-from meshbox.policy.spans import Family, Prefix, Span, span_of_prefix
+from meshbox.policy.spans import Family, Prefix, Span, span_of_address, span_of_prefix
 from meshbox.policy.world import Device
 
 _Places = dict[Family, list[tuple[int, int]]]
@@ -28,6 +28,7 @@ class Index:
     __slots__ = (
         "_over",
         "_places",
+        "_spans",
         "by_tag",
         "by_user",
         "devices",
@@ -46,6 +47,7 @@ class Index:
         self.tagged: View = 0
         self.with_routes: View = 0
         self._places: _Places = {4: [], 6: []}
+        self._spans: dict[int, tuple[Span, ...]] = {}
         self._over: tuple[tuple[View, View], ...] | None = None
         for device in devices:
             self._enter(device)
@@ -53,6 +55,13 @@ class Index:
                 self._places[address.version].append((int(address), device.id))
         for places in self._places.values():
             places.sort()
+
+    def spans_of(self, device_id: int) -> tuple[Span, ...]:
+        """The addresses of a device, written once: a filter would spend its time on formatting IPv6."""
+        found = self._spans.get(device_id)
+        if found is None:
+            found = self._spans[device_id] = tuple(map(span_of_address, self.devices[device_id].addresses))
+        return found
 
     def plus(self, device: Device) -> Index:
         new = self._copy()
@@ -65,6 +74,7 @@ class Index:
     def minus(self, device_id: int) -> Index:
         new = self._copy()
         device = new.devices.pop(device_id)
+        new._spans.pop(device_id, None)
         away = ~bit(device_id)
         new.everyone &= away
         new.tagged &= away
@@ -170,6 +180,7 @@ class Index:
         new.routers = dict(self.routers)
         new.everyone, new.tagged, new.with_routes = self.everyone, self.tagged, self.with_routes
         new._places = dict(self._places)
+        new._spans = dict(self._spans)
         return new
 
 

@@ -25,7 +25,7 @@ class People:
     def __init__(self, document: Document, people: Mapping[int, Person]) -> None:
         self._document = document
         self._people = people
-        self._found: dict[Selector, frozenset[int]] = {}
+        self._found: dict[str, frozenset[int]] = {}
         self._by_login: dict[str, list[int]] = {}
         self._by_name: dict[str, list[int]] = {}
         for person in people.values():
@@ -36,9 +36,9 @@ class People:
 
     def of(self, selector: Selector) -> frozenset[int]:
         """The people a selector names; empty for tags and addresses."""
-        found = self._found.get(selector)
+        found = self._found.get(selector.text)
         if found is None:
-            found = self._found[selector] = self._find(selector)
+            found = self._found[selector.text] = self._find(selector)
         return found
 
     def named(self, text: str) -> frozenset[int]:

@@ -1,7 +1,8 @@
 """The rule table: acls and grants as one list of rules in the order in which they are sent.
 
 All grants come first, then all acls. A rule is for everybody alike; what a device receives of it is
-decided by policy/filter.py. `autogroup:self` makes rules of another kind, one copy per person.
+decided by policy/filter.py. A rule whose sources are nobody stays in the table, because somebody may join.
+`autogroup:self` makes rules of another kind, one copy per person.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Origin:
 
 @dataclass(eq=False)
 class Rule:
-    """`ports` belongs to `dests`, one each; empty for a rule that grants `caps`. `via` limits the receivers
-    to the devices that carry one of its tags. A `is_silent` rule shows devices to each other without being
-    sent: that is what a via grant of capabilities alone does."""
+    """`ports` belongs to `dests`, one each; empty for a rule that grants `caps`. `via` are the devices with
+    one of `via_tags`; where there are any tags, only they receive the rule. A rule that `is_silent` shows
+    devices to each other without being sent, as a via grant of nothing but capabilities does."""
 
     origin: Origin
     source: Source
@@ -59,6 +60,7 @@ class Rule:
     ports: tuple[Ports, ...] = ()
     protocol: int | None = None
     caps: Mapping[str, Json] | None = None
+    via_tags: tuple[str, ...] = ()
     via: View | None = None
     is_silent: bool = False
 
@@ -108,7 +110,7 @@ class Table:
 
     @property
     def can_follow(self) -> bool:
-        """May `after` be used? Not where a device's posture decides, nor with destinations made of sources."""
+        """May `after` be used? Not where what a device is like decides."""
         return not self.resolver.document.postures
 
     def after(self, resolver: Resolver, device_id: int) -> Table:
@@ -132,8 +134,20 @@ class Table:
             selector: dest.after(index, device_id, is_meant((selector,)))
             for selector, dest in self._dests.items()
         }
-        new.rules = tuple(new._build())
+        sources = {id(old): new._sources[key] for key, old in self._sources.items()}
+        dests = {id(old): new._dests[selector] for selector, old in self._dests.items()}
+        new.rules = tuple(new._follow(rule, sources, dests) for rule in self.rules)
         return new
+
+    def _follow(self, rule: AnyRule, sources: Mapping[int, Source], dests: Mapping[int, Dest]) -> AnyRule:
+        source = sources[id(rule.source)]
+        if isinstance(rule, SelfRule):
+            return SelfRule(rule.origin, source, rule.ports, rule.protocol, rule.caps, rule.is_reversed)
+        tags = rule.via_tags
+        return Rule(
+            rule.origin, source, tuple(dests[id(dest)] for dest in rule.dests), rule.ports, rule.protocol,
+            rule.caps, tags, self._carrying(tags), rule.is_silent,
+        )  # fmt: skip
 
     def _build(self) -> Iterator[AnyRule]:
         document = self.resolver.document
@@ -191,8 +205,6 @@ class Table:
     def _acl(self, acl: Acl, section: Section) -> Iterator[AnyRule]:
         source = self.source(acl.src, acl.src_posture)
         origin = Origin(section, acl.index, acl.spot)
-        if not source:
-            return
         targets = list(acl.dst)
         if not all(target.selector.is_autogroup for target in targets):
             # With any other destination, what is for oneself comes last.
@@ -214,19 +226,18 @@ class Table:
         origin = Origin("grants", grant.index, grant.spot)
         others = tuple(self.dest(selector) for selector in grant.dst if selector.kind != "self")
         has_self = len(others) < len(grant.dst)
-        via = self._via(grant)
-        if source:
-            for protocol, ports in _by_protocol(grant.ip):
-                if others:
-                    yield Rule(origin, source, others, (ports,) * len(others), protocol, via=via)
-                if has_self:
-                    yield SelfRule(origin, source, ports, protocol)
+        tags, via = grant.via, self._carrying(grant.via)
+        for protocol, ports in _by_protocol(grant.ip):
+            if others:
+                yield Rule(origin, source, others, (ports,) * len(others), protocol, None, tags, via)
+            if has_self:
+                yield SelfRule(origin, source, ports, protocol)
         if not grant.app:
             return
         if via is None:
             yield from self._app(grant, origin, source, others)
-        elif not grant.ip and source:
-            yield Rule(origin, source, others, via=via, is_silent=True)
+        elif not grant.ip:
+            yield Rule(origin, source, others, via_tags=tags, via=via, is_silent=True)
 
     def _app(
         self, grant: Grant, origin: Origin, source: Source, others: tuple[Dest, ...]
@@ -236,7 +247,7 @@ class Table:
         if len(others) < len(grant.dst):
             yield SelfRule(origin, source, caps=grant.app)
         for capability, companion in COMPANIONS.items():
-            if capability not in grant.app or not source:
+            if capability not in grant.app:
                 continue
             caps: dict[str, Json] = {companion: None}
             if others:
@@ -253,11 +264,12 @@ class Table:
         source = self.source(grant.src, grant.src_posture)
         return (Dest.of(self.resolver, source.nodes, source.literals),)
 
-    def _via(self, grant: Grant) -> View | None:
+    def _carrying(self, tags: tuple[str, ...]) -> View | None:
+        """The devices with one of the tags; None when none are named."""
         found = 0
-        for tag in grant.via:
+        for tag in tags:
             found |= self.resolver.index.by_tag.get(tag, 0)
-        return found if grant.via else None
+        return found if tags else None
 
 
 def _by_protocol(services: tuple[Service, ...]) -> list[tuple[int | None, Ports]]:

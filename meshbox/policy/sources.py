@@ -39,13 +39,14 @@ class Source:
         self.wildcard = wildcard
         self.is_all = is_all
 
-    def __bool__(self) -> bool:
-        return bool(self.nodes or self.spans or self.wildcard or self.is_all)
-
     @cached_property
     def key(self) -> tuple[View, frozenset[str], bool]:
         """Equal for sources that are written alike."""
-        return self.nodes, frozenset(span.text for span in self.literals), self.is_all
+        return self.nodes, self.literal_texts, self.is_all
+
+    @cached_property
+    def literal_texts(self) -> frozenset[str]:
+        return frozenset(span.text for span in self.literals)
 
     @cached_property
     def covered(self) -> View:
@@ -119,10 +120,10 @@ class Source:
 
 def addresses_of(index: Index, nodes: View) -> list[str]:
     """The addresses of devices as strings; many of them joined into ranges."""
-    addresses = [address for one in ids(nodes) for address in index.devices[one].addresses]
+    addresses = [span for one in ids(nodes) for span in index.spans_of(one)]
     if len(addresses) <= LISTED_SINGLY:
-        return [str(address) for address in addresses]
-    joined = SpanSet(map(span_of_address, addresses))
+        return [span.text for span in addresses]
+    joined = SpanSet(addresses)
     return [
         span.text if span.is_single else range_span(span.family, span.low, span.high).text for span in joined
     ]

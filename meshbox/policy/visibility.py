@@ -54,9 +54,16 @@ class Visibility:
         self._classes.pop(device_id, None)
         own = bit(device_id)
         seen = self.view(device_id) if self.index.everyone & own else 0
-        for known, (member, view) in old._views.items():
-            if member != device_id and known not in self._views:
-                self._views[known] = member, view & ~own | (own if seen >> member & 1 else 0)
+        was_there = bool(old.index.everyone & own)
+        sees = bin(seen)[:1:-1]
+        for known, kept in old._views.items():
+            member, view = kept
+            if member == device_id or known in self._views:
+                continue
+            if sees[member : member + 1] == "1":
+                self._views[known] = member, view | own
+            else:
+                self._views[known] = (member, view & ~own) if was_there else kept
 
     def _classify(self) -> dict[int, Class]:
         """All devices at once: the sets turned from one row per rule to one column per device."""

@@ -10,7 +10,7 @@ from meshbox.policy.document import Document
 from meshbox.policy.problem import PolicyError
 from meshbox.policy.reading import read
 from meshbox.policy.sight import ids
-from meshbox.policy.verdict import check_tests
+from meshbox.policy.trial import check_tests
 from meshbox.policy.words import Known
 from meshbox.policy.world import Device, Person, World
 from meshbox.wire import hujson

@@ -1,90 +1,32 @@
-"""May this device send that packet? The answer from the whole rule table, with the rule that gave it.
+"""The `tests` of a policy: what its rules must and must not let through, tried before it is used.
 
-For `tests` in a policy, for `explain`, and for what changes between two policies. Asked of the
-unreduced rules: a destination need not be the address of any device.
+A malformed test is a test that fails. A destination need not be anybody's address; every address of the
+source must get through, to any address of the destination.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from meshbox.policy.compiled import Compiled
 from meshbox.policy.document import PolicyTest
 from meshbox.policy.index import Index
+from meshbox.policy.probe import Packet, allowed_by
 from meshbox.policy.problem import Failure, tests_failed
-from meshbox.policy.rules import AnyRule, Origin, Rule, SelfRule
 from meshbox.policy.selectors import BadSelector, Names, Selector
-from meshbox.policy.services import DEFAULT_PROTOCOLS, PROTOCOLS, WITH_PORTS, BadService, parse_protocol
+from meshbox.policy.services import PROTOCOLS, WITH_PORTS, BadService, parse_protocol
 from meshbox.policy.sight import ids
-from meshbox.policy.spans import Span, span_of_address
+from meshbox.policy.spans import Span
 from meshbox.policy.sshprobe import run as run_ssh_tests
 
 MAX_STEPS = 5_000_000
 """Rules asked while tests run. Two thousand tests of twenty thousand rules over a group of thousands are a
 megabyte of policy and would take minutes."""
 
+End = tuple[Span, int | None]
+"""An address, and the device that has it."""
+
 _PEOPLE_AND_TAGS = frozenset({"user", "group", "tag", "host", "prefix"})
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """From an address (of a device or of nobody) to an address. `sender` is the device that has `src`."""
-
-    src: Span
-    dst: Span
-    protocol: int
-    port: int
-    sender: int | None = None
-    receiver: int | None = None
-
-
-def allowed_by(compiled: Compiled, packet: Packet) -> Origin | None:
-    """The first rule that lets the packet through; None: no rule does."""
-    for rule in compiled.table.rules:
-        if _lets_through(compiled, rule, packet):
-            return rule.origin
-    return None
-
-
-def _lets_through(compiled: Compiled, rule: AnyRule, packet: Packet) -> bool:
-    if rule.caps is not None:
-        return False
-    if rule.protocol is None:
-        if packet.protocol not in DEFAULT_PROTOCOLS:
-            return False
-    elif rule.protocol != packet.protocol:
-        return False
-    if isinstance(rule, SelfRule):
-        return _is_self(compiled, rule, packet) and _has_port(rule.ports, packet)
-    if rule.is_silent or not rule.source.contains(packet.src.family, packet.src.low):
-        return False
-    for dest, ports in zip(rule.dests, rule.ports, strict=True):
-        if dest.contains(packet.dst) and _has_port(ports, packet):
-            return rule.via is None or _is_routed(compiled, rule, packet)
-    return False
-
-
-def _is_routed(compiled: Compiled, rule: Rule, packet: Packet) -> bool:
-    """A via rule holds for what a tagged router carries, and for nothing else."""
-    via = rule.via or 0
-    return bool(via & compiled.index.carriers(packet.dst))
-
-
-def _is_self(compiled: Compiled, rule: SelfRule, packet: Packet) -> bool:
-    if packet.sender is None or packet.receiver is None:
-        return False
-    sender, receiver = compiled.index.devices[packet.sender], compiled.index.devices[packet.receiver]
-    if sender.tags or receiver.tags or sender.user_id != receiver.user_id:
-        return False
-    return rule.source.contains(packet.src.family, packet.src.low)
-
-
-def _has_port(ranges: tuple[tuple[int, int], ...], packet: Packet) -> bool:
-    if packet.protocol in (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"]):
-        return True  # clients look at the addresses only
-    if packet.protocol not in WITH_PORTS:
-        return (0, 65535) in ranges
-    return any(first <= packet.port <= last for first, last in ranges)
 
 
 def check_tests(compiled: Compiled) -> None:
@@ -137,7 +79,7 @@ class _Trial:
             return [f"[acl test error]: {error}"]
         return found
 
-    def sources(self, text: str) -> list[tuple[Span, int | None]]:
+    def sources(self, text: str) -> list[End]:
         """The addresses of the source and whose they are."""
         selector = self.selector(text)
         found = self.addresses(selector)
@@ -145,7 +87,7 @@ class _Trial:
             raise _BadTest(f'src "{text}" has no devices')
         return found
 
-    def with_attributes(self, test: PolicyTest, sources: list[tuple[Span, int | None]]) -> Compiled:
+    def with_attributes(self, test: PolicyTest, sources: list[End]) -> Compiled:
         """What the sources are like is what the test says and nothing else."""
         if not self.compiled.document.postures:
             return self.compiled
@@ -167,13 +109,13 @@ class _Trial:
             raise _BadTest(f'"{text}" is a network, not one address')
         return selector
 
-    def addresses(self, selector: Selector) -> list[tuple[Span, int | None]]:
+    def addresses(self, selector: Selector) -> list[End]:
         index = self.compiled.index
         if selector.span is not None:
             owners = ids(index.devices_in(selector.span))
             return [(selector.span, owners[0] if owners else None)]
         nodes = self.compiled.resolver.nodes(selector)
-        return [(span_of_address(one), node) for node in ids(nodes) for one in index.devices[node].addresses]
+        return [(span, node) for node in ids(nodes) for span in index.spans_of(node)]
 
     def target(self, text: str, protocols: tuple[int, ...]) -> tuple[Selector, int]:
         host, _, port = text.strip().rpartition(":")
@@ -184,12 +126,7 @@ class _Trial:
         return self.selector(host.removeprefix("[").removesuffix("]")), int(port)
 
     def is_reachable(
-        self,
-        compiled: Compiled,
-        sources: list[tuple[Span, int | None]],
-        host: Selector,
-        protocols: tuple[int, ...],
-        port: int,
+        self, compiled: Compiled, sources: list[End], host: Selector, protocols: tuple[int, ...], port: int
     ) -> bool:
         """Every address of the source must reach one of the destination's."""
         targets = self.addresses(host)
@@ -197,7 +134,7 @@ class _Trial:
         if self.steps > MAX_STEPS:
             raise _BadTest("the tests ask more than can be answered in time; name single devices")
 
-        def reaches(source: tuple[Span, int | None], target: tuple[Span, int | None]) -> bool:
+        def reaches(source: End, target: End) -> bool:
             return any(
                 allowed_by(compiled, Packet(source[0], target[0], protocol, port, source[1], target[1]))
                 for protocol in protocols
