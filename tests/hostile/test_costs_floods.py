@@ -133,7 +133,7 @@ async def test_megabytes_that_are_dear_to_read(tmp_path: Path, who: str) -> None
         closed = sum(tunnel.closed.is_set() for tunnel in tunnels)
         print(f"{peak / 1024 / 1024:+.0f} MB at most, {closed} of {len(tunnels)} tunnels closed for it")
         assert peak < HELD_LIMIT + (96 << 20)
-        assert closed == await stand.counter("bodies")
+        assert closed <= await stand.counter("bodies")
         for tunnel in tunnels:
             await tunnel.close()
 
