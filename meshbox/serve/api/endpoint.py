@@ -42,16 +42,19 @@ class Endpoint:
     path: str
     audience: Audience
     function: Function
+    body_limit: int = BODY_LIMIT
 
 
 ENDPOINTS: list[Endpoint] = []
 
 
-def endpoint(method: str, path: str, audience: Audience) -> Callable[[Function], Function]:
+def endpoint(
+    method: str, path: str, audience: Audience, body_limit: int = BODY_LIMIT
+) -> Callable[[Function], Function]:
     """Register the handler of `method` and `path` (below /api/v1)."""
 
     def register(function: Function) -> Function:
-        ENDPOINTS.append(Endpoint(method, PREFIX + path, audience, function))
+        ENDPOINTS.append(Endpoint(method, PREFIX + path, audience, function, body_limit))
         return function
 
     return register
@@ -94,7 +97,7 @@ class Handler:
         context, now, actor = self._context, self._context.clock(), "anyone"
         if self._endpoint.audience is not Audience.ANYONE:
             actor = self._door.actor(request, context, now)
-        body = await _read_body(request)
+        body = await _read_body(request, self._endpoint.body_limit)
         return self._endpoint.function(
             Call(context, actor, now, dict(request.match_info), dict(request.query), body)
         )
@@ -111,19 +114,19 @@ class Handler:
         return refusal(500, f"meshbox has a bug here; the log has the details under request {request_id}")
 
 
-async def _read_body(request: web.Request) -> Mapping[str, Any]:
+async def _read_body(request: web.Request, limit: int) -> Mapping[str, Any]:
     """The body's object, whatever content type it claims (the field's UIs send none); {} when empty."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Malformed("compressed request bodies are not accepted")
-    if (request.content_length or 0) > BODY_LIMIT:
-        raise TooLarge(f"the request body is larger than {BODY_LIMIT >> 10} KiB")
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the request body is larger than {limit >> 10} KiB")
     received = bytearray()
     try:
         async with asyncio.timeout(BODY_DEADLINE):
             while piece := await request.content.readany():
                 received += piece
-                if len(received) > BODY_LIMIT:
-                    raise TooLarge(f"the request body is larger than {BODY_LIMIT >> 10} KiB")
+                if len(received) > limit:
+                    raise TooLarge(f"the request body is larger than {limit >> 10} KiB")
     except (web.RequestPayloadError, ClientPayloadError, ConnectionError):
         raise Malformed("the request body broke off") from None
     return _parse_body(bytes(received))
