@@ -19,7 +19,7 @@ from meshbox.policy.sight import ids
 from meshbox.policy.spans import Span
 from meshbox.policy.sshprobe import run as run_ssh_tests
 
-MAX_STEPS = 5_000_000
+MAX_STEPS = 1_000_000
 """Rules asked while tests run. Two thousand tests of twenty thousand rules over a group of thousands are a
 megabyte of policy and would take minutes."""
 
