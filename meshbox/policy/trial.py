@@ -60,6 +60,7 @@ class _Trial:
         groups = {*document.groups, *compiled.resolver.world.groups()}
         self.names = Names(groups, document.tag_owners.keys(), document.hosts, ())
         self.steps = 0
+        self._addresses: dict[str, list[End]] = {}
 
     def errors(self, test: PolicyTest) -> list[str]:
         try:
@@ -110,6 +111,12 @@ class _Trial:
         return selector
 
     def addresses(self, selector: Selector) -> list[End]:
+        found = self._addresses.get(selector.text)
+        if found is None:
+            found = self._addresses[selector.text] = self._find_addresses(selector)
+        return found
+
+    def _find_addresses(self, selector: Selector) -> list[End]:
         index = self.compiled.index
         if selector.span is not None:
             owners = ids(index.devices_in(selector.span))
