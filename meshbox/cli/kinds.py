@@ -132,6 +132,17 @@ REGISTRATIONS = Kind(
     name=lambda entry: str(entry["authId"]),
 )
 
+LOGINS = Kind(
+    (
+        Column("ID", lambda login: login["id"]),
+        Column("WHO AND WHERE", lambda login: login["what"]),
+        Column("SINCE", lambda login: login.get("createdAt"), is_time=True),
+        Column("STATE", lambda login: login.get("state"), is_wide=True),
+        Column("LINK", lambda login: login.get("url"), is_wide=True),
+    ),
+    name=lambda login: str(login["id"]),
+)
+
 STATUS = Kind(
     (
         Column("SERVER", lambda status: status.get("serverUrl")),

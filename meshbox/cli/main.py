@@ -41,6 +41,12 @@ COMMANDS = {
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
     ),
     "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
+    "ssh": Lazy(
+        "meshbox.cli.ssh",
+        "ssh",
+        "List logins by Tailscale SSH that wait, confirm them, or reject them.",
+        NETWORK,
+    ),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
         "meshbox.cli.server", "status", "Show what is going on: version, nodes online, devices waiting.", LOOK

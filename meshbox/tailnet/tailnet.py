@@ -23,7 +23,7 @@ from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
 from meshbox.tailnet.enforcement import Enforcement
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Check, Login, Node, Pending, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import CGNAT, ULA, Settings
@@ -57,6 +57,8 @@ class Tailnet:
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
         self.pending: dict[str, Pending] = {}
+        self.checks: dict[str, Check] = {}
+        self.confirmed: dict[Login, float] = {}
         self.by_node_key: dict[NodeKey, int] = {}
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
         self.by_name: dict[str, int] = {}
