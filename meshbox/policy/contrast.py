@@ -175,13 +175,20 @@ class _Tally:
         """The senders by their owners, or as one number when those are many."""
         found = self._split.get(senders)
         if found is None:
-            if senders == self._everyone and len(self._owners) > 1:
-                found = [(EVERYBODY, senders)]
-            else:
-                found = [(owner, own & senders) for owner, own in self._owners.items() if own & senders]
-                if len(found) > MAX_OWNERS:
-                    found = [(f"{senders.bit_count()} devices of {len(found)} users and tags", senders)]
-            self._split[senders] = found
+            found = self._split[senders] = self._split_by_owner(senders)
+        return found
+
+    def _split_by_owner(self, senders: View) -> list[tuple[str, View]]:
+        if senders == self._everyone and len(self._owners) > 1:
+            return [(EVERYBODY, senders)]
+        found: list[tuple[str, View]] = []
+        rest = senders
+        while rest:
+            if len(found) == MAX_OWNERS:
+                return [(f"{senders.bit_count()} devices of many", senders)]
+            owner = self._owner_of[(rest & -rest).bit_length() - 1]
+            found.append((owner, senders & self._owners[owner]))
+            rest &= ~self._owners[owner]
         return found
 
 
