@@ -1,4 +1,4 @@
-"""The tailnet as its policy sees it, and a policy file held against it.
+"""The tailnet as its policy sees it.
 
 The policy engine works on values of its own (policy/world.py), so that it can be tested, and asked
 about a file nobody uses yet, without a tailnet. This is where our nodes become its devices.
@@ -6,12 +6,7 @@ about a file nobody uses yet, without a tailnet. This is where our nodes become 
 
 from __future__ import annotations
 
-from meshbox.policy.compiled import Compiled, compile_policy
-from meshbox.policy.reading import read
-from meshbox.policy.trial import check_tests
-from meshbox.policy.words import Known
 from meshbox.policy.world import Device, Person, World
-from meshbox.policy.yamlform import read as read_text
 from meshbox.tailnet.model import Node, User
 from meshbox.tailnet.tailnet import Tailnet
 
@@ -22,17 +17,9 @@ def world_of(t: Tailnet) -> World:
     return World(people, devices)
 
 
-def check_policy(t: Tailnet, text: str) -> Compiled:
-    """A policy text read, compiled for this tailnet, and its own tests run. Raises PolicyError."""
-    world = world_of(t)
-    document = read(read_text(text), Known(world.domains, world.groups()))
-    compiled = compile_policy(document, world)
-    check_tests(compiled)
-    return compiled
-
-
 def _person(user: User) -> Person:
-    return Person(user.id, user.email or user.name, user.name)
+    login = user.email or user.name
+    return Person(user.id, login, user.name, user.role, frozenset(user.groups))
 
 
 def _device(t: Tailnet, node: Node) -> Device:

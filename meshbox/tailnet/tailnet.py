@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
+from meshbox.policy.document import Document
 from meshbox.policy.sight import SeeEveryone, Sight, View, bit
+from meshbox.tailnet import kept
 from meshbox.tailnet.addresses import AddressPool
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import node_facts, report_facts
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import Settings
@@ -53,6 +55,9 @@ class Tailnet:
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
         self.pending: dict[str, Pending] = {}
+        self.policy: PolicyVersion | None = None
+        self.in_force = kept.InForce()
+        self.policy_document: Document | None = None
         self.by_node_key: dict[NodeKey, int] = {}
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
         self.by_name: dict[str, int] = {}
@@ -158,6 +163,10 @@ class Tailnet:
             self.derp_map = derp_map
             self.change_common(Common.DERP_MAP)
 
+    def enforce(self, document: Document | None) -> None:
+        """Swap the policy in force; None: everything is allowed."""
+        self.policy_document = document
+
     # The one door through which values enter the indexes
 
     def _apply(self, step: Step, now: float) -> None:
@@ -171,6 +180,10 @@ class Tailnet:
             case Put(value=ApiKey() as api_key):
                 self.api_keys[api_key.id] = api_key
                 self.api_key_by_prefix[api_key.prefix] = api_key.id
+            case Put(value=PolicyVersion() as version):
+                self.policy = version
+                self.in_force = kept.follow(self.in_force, version)
+                self.enforce(self.in_force.document)
             case Delete():
                 self._delete(step)
             case Spend() | Audit():
@@ -307,3 +320,6 @@ class Tailnet:
             if node.ephemeral:
                 # Nobody is online yet; those that do not come back are cleaned up as if they had just left.
                 self.deadlines.set(Due.EPHEMERAL, node.id, now + settings.ephemeral_timeout)
+        self.policy = saved.policy
+        self.in_force = kept.find(self.store, saved.policy)
+        self.enforce(self.in_force.document)

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
-from meshbox.policy.problem import PolicyError
-from meshbox.tailnet import devices
-from meshbox.tailnet.access import check_policy, world_of
+from meshbox.tailnet import devices, users
+from meshbox.tailnet.access import world_of
+from meshbox.tailnet.users import UserWish
 from tests.tailnet.build import NOW, join, make_key, make_tailnet
 
 
@@ -18,23 +16,10 @@ def test_nodes_become_devices_of_their_owners_or_tags() -> None:
     assert world.devices[server.id].tags == ("tag:db",) and world.devices[server.id].user_id is None
 
 
-def test_a_policy_is_held_against_the_nodes_that_are_here() -> None:
+def test_people_have_their_roles_and_groups() -> None:
     t = make_tailnet()
-    node, server = join(t, 1, make_key(t, "ana")), join(t, 2, make_key(t, tags=("tag:db",)))
-    policy = """{ // only to the database
-      "tagOwners": {"tag:db": ["autogroup:admin"]},
-      "acls": [{"action": "accept", "src": ["autogroup:member"], "dst": ["tag:db:5432"]}],
-      "tests": [{"src": "tag:db", "deny": ["NODE:22"]}],
-    }"""
-    compiled = check_policy(t, policy.replace("NODE", str(node.ipv4)))
-    assert compiled.filter(node.id) == []
-    (rule,) = compiled.filter(server.id)
-    assert list(rule["SrcIPs"]) == sorted(str(address) for address in node.addresses)
-
-
-def test_a_bad_policy_says_where() -> None:
-    t = make_tailnet()
-    with pytest.raises(PolicyError) as refused:
-        check_policy(t, '{\n  "acls": [{"action": "accept", "src": ["tag:x"], "dst": ["*:*"]}]\n}')
-    assert str(refused.value) == 'src=tag not found: "tag:x"'
-    assert refused.value.spot is not None and refused.value.spot.line == 2
+    ana = users.create(t, UserWish("ana", email="ana@example.com"), "test", NOW)
+    users.set_role(t, ana.id, "admin", "test", NOW)
+    users.set_groups(t, ana.id, ["group:ops"], "test", NOW)
+    (person,) = world_of(t).people.values()
+    assert (person.login, person.role, person.groups) == ("ana@example.com", "admin", {"group:ops"})
