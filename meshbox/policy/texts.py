@@ -18,6 +18,7 @@ from meshbox.policy.yamlform import read as parse
 
 NOBODY = Document(acls=())
 """What serves when no kept version can be read: better nothing open than everything."""
+NOBODY_TEXT = '{"acls": []}'
 
 _GROUP = re.compile(r"group:[^\s\"'\[\]{},]+")
 

@@ -37,21 +37,18 @@ class CheckFailed(MeshboxError):
 class Checker:
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
-        self._is_busy = False
+        self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def ask(self, question: Question, world: World) -> Answer:
-        """Raises PolicyError, NotFound, Invalid as the answer; Busy while another question is answered;
-        CheckFailed."""
-        if self._is_busy:
+    async def ask(self, question: Question, world: World, is_patient: bool = False) -> Answer:
+        """Raises PolicyError, NotFound, Invalid as the answer; Busy while another question is answered, unless
+        the asker `is_patient`; CheckFailed."""
+        if self._lock.locked() and not is_patient:
             raise Busy("another policy is being checked; try again in some seconds", WAIT)
-        self._is_busy = True
-        try:
+        async with self._lock:
             # In a thread: a world of ten thousand devices takes 150 ms to write.
             asked = await asyncio.to_thread(pickle.dumps, (question, world), 5)
             found = await asyncio.to_thread(pickle.loads, await self._run(asked))
-        finally:
-            self._is_busy = False
         if isinstance(found, MeshboxError):
             raise found
         answer: Answer = found
