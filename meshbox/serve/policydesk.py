@@ -110,7 +110,7 @@ class PolicyDesk:
                     change = Change(text, f"file:{path.name}")
                     await self._put(change, Check(text, with_tests), is_patient=True)
             except PolicyError as error:
-                self._refuse_file(f"{path}: {error.told}")
+                self._refuse_file(f"{path}: " + error.told.replace("\n", "; "))
             except MeshboxError as error:
                 self._refuse_file(str(error))
 
