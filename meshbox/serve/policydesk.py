@@ -24,7 +24,6 @@ from meshbox.policy.questions import Answer, Check, Compare, End, Explain, Expla
 from meshbox.policy.texts import NOBODY, NOBODY_TEXT, read_kept
 from meshbox.serve.checker import Checker
 from meshbox.tailnet import policies
-from meshbox.tailnet.access import world_of
 from meshbox.tailnet.kept import InForce
 from meshbox.tailnet.model import PolicyVersion
 from meshbox.tailnet.tailnet import Tailnet
@@ -192,7 +191,7 @@ class PolicyDesk:
         return found
 
     async def _ask(self, question: Question, is_patient: bool = False) -> Answer:
-        return await self._checker.ask(question, world_of(self._tailnet), is_patient)
+        return await self._checker.ask(question, self._tailnet.world(), is_patient)
 
     def close(self) -> None:
         self._checker.close()

@@ -121,10 +121,10 @@ async def test_a_first_file_that_is_broken_opens_nothing(file: Path, said: Said)
     t = make_tailnet()
     desk = desk_of(t, file)
     await desk.start()
-    assert t.policy is None and t.policy_document is NOBODY and desk.text == NOBODY_TEXT
+    assert t.policy is None and t.enforcement.document is NOBODY and desk.text == NOBODY_TEXT
     file.write_text(OPEN)
     await desk.reload(Policy(path=file))
-    assert desk.text == OPEN and not desk.fault and t.policy_document is not NOBODY
+    assert desk.text == OPEN and not desk.fault and t.enforcement.document is not NOBODY
 
 
 async def test_a_kept_version_that_cannot_be_read_is_told_loudly(said: Said) -> None:
@@ -197,7 +197,7 @@ async def test_a_check_that_cannot_start_changes_nothing(
         await desk_of(t).put(Change(OPEN, "local:ana"))
     file.write_text(OPEN)
     await desk_of(t, file).start()
-    assert t.policy_document is NOBODY and said.events == ["policy_refused"]
+    assert t.enforcement.document is NOBODY and said.events == ["policy_refused"]
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe", "bytes", "large"])

@@ -22,13 +22,13 @@ def stored(*texts: str) -> MemoryStore:
 
 def test_no_version_is_no_policy() -> None:
     t = make_tailnet()
-    assert t.policy is None and t.in_force == kept.InForce() and t.policy_document is None
+    assert t.policy is None and t.in_force == kept.InForce() and t.enforcement.document is None
 
 
 def test_the_newest_serves_and_says_nothing() -> None:
     t = make_tailnet(stored("{}", GOOD))
     assert t.policy is t.in_force.version and t.policy is not None and t.policy.id == 2
-    assert not t.in_force.fault and t.policy_document == t.in_force.document
+    assert not t.in_force.fault and t.enforcement.document == t.in_force.document
 
 
 def test_a_version_that_cannot_be_read_gives_way_to_the_last_good_one() -> None:
@@ -39,20 +39,20 @@ def test_a_version_that_cannot_be_read_gives_way_to_the_last_good_one() -> None:
         "version 4 of the policy cannot be read (line 2, column 11: acls must be a list, not a number); "
         "version 2 serves instead"
     )
-    assert t.policy_document is not None and t.policy_document.acls == ()
+    assert t.enforcement.document is not None and t.enforcement.document.acls == ()
 
 
 def test_without_any_good_one_nothing_is_allowed() -> None:
     t = make_tailnet(stored(BAD))
-    assert t.policy_document is NOBODY
+    assert t.enforcement.document is NOBODY
     assert t.in_force.fault.endswith("nor can an older one: nothing is allowed")
 
 
 def test_a_batch_of_another_instance_takes_the_same_door() -> None:
     t = make_tailnet()
     t._apply(Put(PolicyVersion(1, GOOD, "other", NOW)), NOW)
-    assert t.policy_document is not None and t.policy_document.acls == ()
+    assert t.enforcement.document is not None and t.enforcement.document.acls == ()
     t._apply(Put(PolicyVersion(2, BAD, "other", NOW)), NOW)
     assert t.policy is not None and t.policy.id == 2
     assert t.in_force.version is not None and t.in_force.version.id == 1
-    assert t.in_force.fault.endswith("version 1 serves on") and t.policy_document.acls == ()
+    assert t.in_force.fault.endswith("version 1 serves on") and t.enforcement.document.acls == ()

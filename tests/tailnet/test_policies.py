@@ -18,7 +18,7 @@ def test_a_text_is_kept_serves_and_is_audited() -> None:
     assert t.policy == version and t.in_force.version == version and version.text == TEXT
     assert Audit(NOW, "local:ana", "policy.set", "1", "closed") in store.log[-1].steps
     again = make_tailnet(store)
-    assert again.policy == version and again.policy_document == t.policy_document
+    assert again.policy == version and again.enforcement.document == t.enforcement.document
     assert policies.require(t, 1) == version
     with pytest.raises(NotFound, match="no version 2"):
         policies.require(t, 2)
@@ -30,7 +30,7 @@ def test_what_cannot_be_stored_does_not_serve() -> None:
     store.fail_with = StoreFull("no space left")
     with pytest.raises(StoreFull):
         policies.put(t, TEXT, "test", "", NOW)
-    assert t.policy is None and t.policy_document is None
+    assert t.policy is None and t.enforcement.document is None
 
 
 def test_a_change_that_started_from_an_older_version_is_refused() -> None:
