@@ -25,13 +25,14 @@ MAX_ROWS = 500
 MAX_OWNERS = 12
 """Devices of more owners than these are one row, as a number: a thousand rows of a user each say less."""
 EVERYBODY = "every device"
+ELSEWHERE = "any other address"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """`pairs` pairs of devices, from those of `src` to those of `dst`, whose access at `ports` changes. `src`
-    and `dst` are a login, tags, a number of devices, or as `dst` a network as the policy writes it. One pair
-    as an example: ids, the second None for a network."""
+    and `dst` are a login, tags, or a number of devices. One pair as an example, as ids. For a network as `dst`,
+    as the policy writes it, there is no second id, and `pairs` are the devices of `src`."""
 
     src: str
     dst: str
@@ -42,7 +43,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """One direction of a change: rows, most pairs first, and how much there is in all."""
+    """One direction of a change: rows, most pairs first, and how much there is in all; networks are rows and
+    no pairs."""
 
     rows: tuple[Row, ...] = ()
     row_count: int = 0
@@ -108,7 +110,7 @@ def _networks(rules: Iterable[AnyRule], compiled: Compiled) -> dict[str, tuple[S
         for dest in rule.dests if isinstance(rule, Rule) else ():
             spans = EVERYTHING if dest.is_any else dest.spans
             if not all(span.is_single and compiled.index.devices_in(span) for span in spans):
-                found[dest.selector.text] = spans
+                found[ELSEWHERE if dest.is_any else dest.selector.text] = spans
     return found
 
 
@@ -165,7 +167,7 @@ class _Tally:
             if not others:
                 continue
             count = others.bit_count()
-            self._pairs += count
+            self._pairs += count if device_id is not None else 0
             before = self._rows.get((src, dst, ports))
             first = (others & -others).bit_length() - 1
             example = before[1] if before else (first, device_id)

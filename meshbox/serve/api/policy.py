@@ -175,6 +175,7 @@ def _half_json(t: Tailnet, half: Half) -> Json:
             "dst": row.dst,
             "ports": row.ports,
             "pairs": row.pairs,
+            "isNetwork": row.example[1] is None,
             "example": {"src": _name(t, row.example[0]), "dst": _name(t, row.example[1]) or row.dst},
         }
         for row in half.rows
