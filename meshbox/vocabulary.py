@@ -191,21 +191,22 @@ EVENTS: dict[str, Event] = {
     "policy_changed": Event(
         "info",
         "version {policy} of the policy, by {actor}, is in force",
-        "The policy was changed. `meshbox policy history` lists the versions, `meshbox policy restore` brings "
-        "one back.",
+        "The policy was changed. `meshbox policy history` lists the versions, `meshbox policy restore` "
+        "brings one back.",
     ),
     "policy_fell_back": Event(
         "error",
         "the newest policy does not serve: {reason}",
-        "A version of the policy that was accepted once cannot be read by this meshbox, so an older one serves, "
-        "or nothing is allowed. Put in a policy that can be read (meshbox policy edit, or the file and a reload).",
+        "A version of the policy that was accepted once cannot be read by this meshbox, so an older one "
+        "serves, or nothing is allowed. Put in a policy that can be read (meshbox policy edit, or the file and "
+        "a reload).",
     ),
     "policy_refused": Event(
         "error",
         "the policy file was not taken over: {reason}",
         "The file of policy.path has errors or its tests fail; the policy that was in force stays. If there "
-        "never was one since the start, nothing is allowed. Mend the file at the line that is named and reload "
-        "the server; `meshbox policy check FILE` tells beforehand.",
+        "never was one since the start, nothing is allowed. Mend the file at the line that is named and "
+        "reload the server; `meshbox policy check FILE` tells beforehand.",
     ),
     "registration_impossible": Event(
         "error",

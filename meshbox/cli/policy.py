@@ -52,7 +52,9 @@ def get_policy(options: Options, version: str) -> None:
 @OLD_FILE
 @click.option("--note", default="", help="Why, for the history.")
 @click.option("--expect", default="", metavar="N", help="Refuse unless version N is the newest; 0 is none.")
-@click.option("--check-only", is_flag=True, help="Check and run the tests as for a change, and change nothing.")
+@click.option(
+    "--check-only", is_flag=True, help="Check and run the tests as for a change, and change nothing."
+)
 @click.pass_obj
 def set_policy(
     options: Options, file: Path | None, named: Path | None, note: str, expect: str, check_only: bool
@@ -105,34 +107,34 @@ def test(options: Options, file: Path | None) -> None:
 
 @policy.add(name="diff")
 @FILE
-@OLD_FILE
-@click.option("--from", "start", default="", metavar="N", help="Start from version N, not the policy in force.")
+@click.option(
+    "--from", "start", default="", metavar="N", help="Start from version N, not from what is in force."
+)
 @click.option("--to", default="", metavar="N", help="Compare with version N instead of a file.")
 @click.option("-n", "--rows", default=ROWS, metavar="COUNT", help=f"Rows shown of each kind ({ROWS}).")
 @click.option("--exit-code", is_flag=True, help="End with 1 when access changes.")
-@click.pass_context
-def diff(
-    ctx: click.Context, file: Path | None, named: Path | None, start: str, to: str, rows: int, exit_code: bool
-) -> None:
+@click.pass_obj
+def diff(options: Options, file: Path | None, start: str, to: str, rows: int, exit_code: bool) -> None:
     """Say who would lose and gain access.
 
     Compares the policy in force with FILE (standard input without FILE), or two versions. Devices are grouped
     by whose they are, with one pair as an example.
     """
-    options: Options = ctx.obj
     body: Json = {"from": start}
-    body |= {"to": to} if to else {"policy": read_text(file or named)}
+    body |= {"to": to} if to else {"policy": read_text(file)}
     found = _api(options).post("policy", "diff", body=body)
     write_diff(options, found, rows)
     if exit_code and (found["lost"]["rowCount"] or found["gained"]["rowCount"]):
-        ctx.exit(NOT_ALLOWED)
+        raise click.exceptions.Exit(NOT_ALLOWED)
 
 
 @policy.add(name="explain")
 @click.argument("src")
 @click.argument("dst", metavar="DST:PORT")
 @click.option("--proto", default="", help="tcp (unless said otherwise), udp, icmp, sctp or a number.")
-@click.option("-f", "--file", type=click.Path(path_type=Path), help="Ask a policy file, not the one in force.")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path), help="Ask a policy file, not the one in force."
+)
 @click.pass_obj
 def explain(options: Options, src: str, dst: str, proto: str, file: Path | None) -> None:
     """Say whether SRC may reach DST at this port, and by which rule.
@@ -186,7 +188,9 @@ def edit(options: Options, note: str) -> None:
     api = _api(options)
     now = api.get("policy")
     if now["file"]:
-        raise Refused(f"the policy is the file {now['file']} on the server: edit it there and reload the server")
+        raise Refused(
+            f"the policy is the file {now['file']} on the server: edit it there and reload the server"
+        )
     draft = Draft(find_editor(), now["policy"])
     try:
         text = _edited(options, api, draft)

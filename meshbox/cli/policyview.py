@@ -24,7 +24,9 @@ def write_diff(options: Options, found: Json, rows: int, to_stderr: bool = False
     lines = _half(found["lost"], "lose", "-", rows) + _half(found["gained"], "gain", "+", rows)
     stream = sys.stderr if to_stderr else sys.stdout
     for line in lines or ["nobody loses or gains access"]:
-        click.echo(_coloured(line) if stream.isatty() and not os.environ.get("NO_COLOR") else line, err=to_stderr)
+        click.echo(
+            _coloured(line) if stream.isatty() and not os.environ.get("NO_COLOR") else line, err=to_stderr
+        )
 
 
 def _half(half: Json, verb: str, sign: str, rows: int) -> list[str]:
@@ -36,7 +38,9 @@ def _half(half: Json, verb: str, sign: str, rows: int) -> list[str]:
             f"{clean(row['src'])} to {clean(row['dst'])}",
             row["ports"],
             _devices(row["pairs"]) if row["isNetwork"] else _count(row["pairs"]),
-            "" if row["isNetwork"] else f"as {clean(row['example']['src'])} to {clean(row['example']['dst'])}",
+            ""
+            if row["isNetwork"]
+            else f"as {clean(row['example']['src'])} to {clean(row['example']['dst'])}",
         )
         for row in shown
     ]
@@ -109,4 +113,6 @@ def write_tests(options: Options, found: Json) -> None:
         for error in test["errors"]:
             click.echo(f"          {clean(error)}")
     passed = len(found["tests"]) - found["failed"]
-    click.echo(f"{passed} of {len(found['tests'])} tests hold" if found["tests"] else "the policy has no tests")
+    click.echo(
+        f"{passed} of {len(found['tests'])} tests hold" if found["tests"] else "the policy has no tests"
+    )

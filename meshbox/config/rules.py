@@ -48,14 +48,14 @@ def advise(config: Config) -> Iterator[Problem]:
     if config.policy.mode == "database" and config.policy.path is not None:
         yield Problem(
             "policy.path",
-            "is not read, because policy.mode is database; put the file in with `meshbox policy set FILE`, or "
-            "set policy.mode to file",
+            "is not read, because policy.mode is database; put the file in with `meshbox policy set FILE`, "
+            "or set policy.mode to file",
         )
     if config.policy.mode == "file" and config.policy.path is None:
         yield Problem(
             "policy.path",
-            "is empty although policy.mode is file; give the file, or remove policy.mode to change the policy "
-            "with `meshbox policy`",
+            "is empty although policy.mode is file; give the file, or remove policy.mode to change the "
+            "policy with `meshbox policy`",
         )
     if config.derp.urls:
         yield Problem("derp.urls", "are not fetched by this version; use derp.paths and derp.server")

@@ -222,8 +222,8 @@ class Policy:
     path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "The policy file, HuJSON or YAML; see docs/policy.md. Without any policy every node may talk to every "
-        "node.",
+        "The policy file, HuJSON or YAML; see docs/policy.md. Without any policy every node may talk to "
+        "every node.",
     )
 
     @property

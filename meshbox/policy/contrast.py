@@ -31,8 +31,8 @@ ELSEWHERE = "any other address"
 @dataclass(frozen=True, slots=True)
 class Row:
     """`pairs` pairs of devices, from those of `src` to those of `dst`, whose access at `ports` changes. `src`
-    and `dst` are a login, tags, or a number of devices. One pair as an example, as ids. For a network as `dst`,
-    as the policy writes it, there is no second id, and `pairs` are the devices of `src`."""
+    and `dst` are a login, tags, or a number of devices. One pair as an example, as ids. For a network as
+    `dst`, as the policy writes it, there is no second id, and `pairs` are the devices of `src`."""
 
     src: str
     dst: str
@@ -61,7 +61,10 @@ def contrast(old: Compiled, new: Compiled) -> Contrast:
     """Both compiled for the same world."""
     changed = _changed_rules(old, new)
     doors = Doors(old), Doors(new)
-    lost, gained = _Tally(old.resolver.world, old.index.everyone), _Tally(old.resolver.world, old.index.everyone)
+    lost, gained = (
+        _Tally(old.resolver.world, old.index.everyone),
+        _Tally(old.resolver.world, old.index.everyone),
+    )
     affected = 0
     for rule in changed:
         affected |= receivers(old.index, rule)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from meshbox.policy.compiled import Compiled
 from meshbox.policy.filter import own_devices
@@ -135,7 +136,7 @@ def changes(old: Openings, new: Openings) -> tuple[dict[Cell, View], dict[Cell, 
     for protocol in before.keys() | after.keys():
         left, right = before.get(protocol, []), after.get(protocol, [])
         edges = sorted({edge for first, last, _ in (*left, *right) for edge in (first, last + 1)})
-        for first, following in zip(edges, edges[1:], strict=False):
+        for first, following in pairwise(edges):
             had, has = _at(left, first), _at(right, first)
             if had & ~has:
                 lost[protocol, first, following - 1] = had & ~has

@@ -24,7 +24,9 @@ def write_ports(cells: Iterable[tuple[int, int, int]]) -> str:
             joined.pop(protocol, None)
     if joined.keys() >= {1, 58}:
         del joined[58]
-    words += [f"{_NAMES.get(protocol, protocol)}:{_write(found)}" for protocol, found in sorted(joined.items())]
+    words += [
+        f"{_NAMES.get(protocol, protocol)}:{_write(found)}" for protocol, found in sorted(joined.items())
+    ]
     return " ".join(words)
 
 

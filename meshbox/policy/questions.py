@@ -120,7 +120,8 @@ def answer(question: Question, world: World) -> Answer:
     """Raises PolicyError for a text that cannot be used, NotFound and Invalid for ends."""
     match question:
         case Check():
-            return _check(question, world)
+            _check(question, world)
+            return None
         case Trial():
             return _try(question, world)
         case Compare():
@@ -237,5 +238,3 @@ def _written(value: Value, origin: Origin) -> str:
     if not isinstance(section, list):
         return ""
     return json.dumps(section[origin.index], ensure_ascii=False)
-
-

@@ -41,8 +41,8 @@ class Checker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def ask(self, question: Question, world: World, is_patient: bool = False) -> Answer:
-        """Raises PolicyError, NotFound, Invalid as the answer; Busy while another question is answered, unless
-        the asker `is_patient`; CheckFailed."""
+        """Raises PolicyError, NotFound, Invalid as the answer; Busy while another question is answered,
+        unless the asker `is_patient`; CheckFailed."""
         if self._lock.locked() and not is_patient:
             raise Busy("another policy is being checked; try again in some seconds", WAIT)
         async with self._lock:
@@ -75,8 +75,8 @@ class Checker:
                 answered, complaint = await process.communicate(asked)
         except TimeoutError:
             raise CheckFailed(
-                f"the policy took longer than {self._deadline:.0f} seconds to check: fewer rules, or tests that "
-                "name single devices, take less"
+                f"the policy took longer than {self._deadline:.0f} seconds to check: fewer rules, or tests "
+                "that name single devices, take less"
             ) from None
         finally:
             self.close()
@@ -99,7 +99,8 @@ def _why(status: int | None, complaint: str) -> str:
         return f"meshbox was upgraded while {__version__} runs: restart the server, then change the policy"
     last = complaint.strip().rpartition("\n")[2]
     if "MemoryError" in last:
-        return f"the policy took more than {checkmain.MEMORY >> 20} MiB to check: fewer or simpler rules take less"
+        limit = checkmain.MEMORY >> 20
+        return f"the policy took more than {limit} MiB to check: fewer or simpler rules take less"
     if status is not None and status < 0:
         return f"the check of the policy was ended by signal {-status}: too little memory or time for it"
     return f"the check of the policy failed: {last[-STDERR_SHOWN:]}"

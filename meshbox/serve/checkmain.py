@@ -22,7 +22,7 @@ CPU_SECONDS = 60
 MEMORY = 2 << 30
 """Bytes of address space. Ten thousand devices with a hostile megabyte of policy take 0.5 GiB."""
 OTHER_VERSION = 3
-"""Exit status when the server is of another version than the files on disk, after an upgrade under its feet."""
+"""Exit status when the server is of another version than the files on disk: they were upgraded under its feet."""
 
 
 def main() -> int:

@@ -137,8 +137,8 @@ class PolicyDesk:
     def _require_database(self) -> None:
         if self.file is not None:
             raise Refused(
-                f"the update is disabled: the policy is the file {self.file} (policy.path). Edit it and reload "
-                "the server (systemctl reload meshbox, or SIGHUP); or set policy.mode to database"
+                f"the update is disabled: the policy is the file {self.file} (policy.path). Edit it and "
+                "reload the server (systemctl reload meshbox, or SIGHUP); or set policy.mode to database"
             )
         if self._settings.mode == "file":
             raise Refused(

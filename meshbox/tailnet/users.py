@@ -85,7 +85,11 @@ def set_groups(t: Tailnet, user_id: int, groups: Iterable[str], actor: str, now:
         return user
     changed = replace(user, groups=wanted)
     was = " ".join(user.groups) or "none"
-    t.commit(now, Put(changed), Audit(now, actor, "user.groups", user.name, f"{' '.join(wanted) or 'none'}, was {was}"))
+    t.commit(
+        now,
+        Put(changed),
+        Audit(now, actor, "user.groups", user.name, f"{' '.join(wanted) or 'none'}, was {was}"),
+    )
     return changed
 
 

@@ -145,7 +145,10 @@ def test_the_difference_is_shown_before_anything_is_applied(shell: Shell, tmp_pa
     outcome = shell.type("policy", "diff", str(file), "--exit-code")
     assert outcome.code == 1
     assert outcome.lines[0] == "6 pairs lose access:"
-    assert any(line.split() == "- ana to tag:web 0-442,444-65535 1 pair as laptop to web1".split() for line in outcome.lines)
+    assert any(
+        " ".join(line.split()) == "- ana to tag:web 0-442,444-65535 1 pair as laptop to web1"
+        for line in outcome.lines
+    )
     assert shell.type("policy", "diff", str(file), "-n", "2").lines[-1].endswith("more rows (-n shows more)")
     shell.type("policy", "set", str(file))
     outcome = shell.type("policy", "diff", str(file), "--exit-code")
@@ -206,7 +209,9 @@ pathlib.Path(sys.argv[-1]).write_bytes(source.read_bytes())
     return log
 
 
-def test_edit_checks_shows_asks_and_sets(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edit_checks_shows_asks_and_sets(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crowd(shell)
     log = editor(monkeypatch, tmp_path, WEB)
     outcome = shell.type("policy", "edit", "--yes", "--note", "tighter")
@@ -280,7 +285,9 @@ def test_in_file_mode_the_way_out_is_said(
             assert outcome.code == 4 and str(source) in outcome.err and "reload" in outcome.err, words
         assert not log.exists()
         crowd(shell)
-        assert shell.type("policy", "explain", "laptop", "desk:1").lines == ["no: no rule lets laptop to desk:1"]
+        assert shell.type("policy", "explain", "laptop", "desk:1").lines == [
+            "no: no rule lets laptop to desk:1"
+        ]
         source.write_text("{")
         status = shell.json("status")
         assert (status["policy"], status["policyProblem"]) == ("version 1", "")

@@ -41,7 +41,11 @@ def test_a_refusal_travels_whole() -> None:
     with pytest.raises(PolicyError) as refused:
         answer(Check(TESTS), world())
     copy = pickle.loads(pickle.dumps(refused.value))
-    assert (str(copy), copy.spot, copy.failures) == (str(refused.value), refused.value.spot, refused.value.failures)
+    assert (str(copy), copy.spot, copy.failures) == (
+        str(refused.value),
+        refused.value.spot,
+        refused.value.failures,
+    )
 
 
 def test_a_login_that_two_users_share_is_refused_in_a_rule() -> None:
@@ -57,7 +61,9 @@ def test_a_trial_tells_of_every_test_in_order() -> None:
     good, bad, login = found
     assert good.wishes == ("accept tag:web:80", "deny tag:web:23") and not good.errors
     assert bad.spot != good.spot and "want: Accept, got: Drop" in bad.errors[0]
-    assert login.wishes == ("ssh accept web on tag:web", "ssh deny root on tag:web") and len(login.errors) == 1
+    assert (
+        login.wishes == ("ssh accept web on tag:web", "ssh deny root on tag:web") and len(login.errors) == 1
+    )
 
 
 def test_no_policy_is_compared_as_all_open() -> None:

@@ -19,6 +19,14 @@ from tests.policy.build import ANA, BOB, world
 GOOD = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:22"]}]}'
 
 
+async def started(one: Checker) -> asyncio.subprocess.Process:
+    for _ in range(5000):
+        if one._process is not None:
+            return one._process
+        await asyncio.sleep(0.001)
+    raise AssertionError("no process within seconds")
+
+
 async def test_answers_and_refusals_come_back_whole() -> None:
     asks = Checker().ask
     assert await asks(Check(GOOD), world()) is None
@@ -65,9 +73,7 @@ async def test_the_loop_goes_on_meanwhile_and_the_deadline_ends_it() -> None:
 async def test_a_killed_child_is_told_of_and_the_next_question_is_answered() -> None:
     one = Checker()
     asking = asyncio.create_task(one.ask(Check(GOOD), world()))
-    while one._process is None:
-        await asyncio.sleep(0.001)
-    os.kill(one._process.pid, 9)
+    os.kill((await started(one)).pid, 9)
     with pytest.raises(CheckFailed, match="ended by signal 9"):
         await asking
     assert await one.ask(Check(GOOD), world()) is None
@@ -76,8 +82,7 @@ async def test_a_killed_child_is_told_of_and_the_next_question_is_answered() -> 
 async def test_closing_ends_what_runs() -> None:
     one = Checker()
     asking = asyncio.create_task(one.ask(Check(GOOD), world()))
-    while one._process is None:
-        await asyncio.sleep(0.001)
+    await started(one)
     one.close()
     with pytest.raises(CheckFailed):
         await asking
@@ -85,7 +90,7 @@ async def test_closing_ends_what_runs() -> None:
 
 async def test_another_version_on_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker, "__version__", "0.0.1")
-    with pytest.raises(CheckFailed, match="was upgraded while 0.0.1 runs: restart"):
+    with pytest.raises(CheckFailed, match=r"was upgraded while 0\.0\.1 runs: restart"):
         await Checker().ask(Check(GOOD), world())
 
 

@@ -50,12 +50,19 @@ def desk_of(t: Tailnet, file: Path | None = None) -> PolicyDesk:
     return PolicyDesk(t, Policy(path=file), lambda: NOW)
 
 
+def write(file: Path, text: str | None) -> None:
+    """Verbatim; None: the file is not there."""
+    file.unlink(missing_ok=True)
+    if text is not None:
+        file.write_bytes(text.encode())
+
+
 def history(t: Tailnet) -> list[tuple[str, str]]:
     return [(entry.actor, entry.note) for entry in t.store.policy_versions(9)]
 
 
 async def test_a_file_is_a_version_at_start_and_again_only_when_it_differs(file: Path, said: Said) -> None:
-    file.write_bytes(OPEN.encode())
+    write(file, OPEN)
     store = MemoryStore()
     t = make_tailnet(store)
     desk = desk_of(t, file)
@@ -64,7 +71,7 @@ async def test_a_file_is_a_version_at_start_and_again_only_when_it_differs(file:
     again = make_tailnet(store)
     await desk_of(again, file).start()
     assert len(history(again)) == 1 and again.policy == t.policy
-    file.write_text(CLOSED)
+    write(file, CLOSED)
     await desk.reload(Policy(path=file))
     assert desk.text == CLOSED and t.in_force.version == t.policy
     assert history(t) == [("file:acl.hujson", "")] * 2
@@ -78,20 +85,17 @@ async def test_a_file_is_a_version_at_start_and_again_only_when_it_differs(file:
 async def test_a_reload_with_a_bad_file_keeps_the_old_and_says_where(
     file: Path, said: Said, text: str | None, reason: str
 ) -> None:
-    file.write_text(CLOSED)
+    write(file, CLOSED)
     t = make_tailnet()
     join(t, 1, make_key(t))
     desk = desk_of(t, file)
     await desk.start()
-    if text is None:
-        file.unlink()
-    else:
-        file.write_text(text)
+    write(file, text)
     await desk.reload(Policy(path=file))
     ((_, fields),) = [one for one in said if one[0] == "policy_refused"]
     assert str(file) in str(fields["reason"]) and reason in str(fields["reason"])
     assert desk.fault == fields["reason"] and desk.text == CLOSED and len(history(t)) == 1
-    file.write_text(CLOSED)
+    write(file, CLOSED)
     await desk.reload(Policy(path=file))
     assert not desk.fault
 
@@ -100,9 +104,9 @@ async def test_a_file_that_broke_while_the_server_was_down_lets_the_last_version
     file: Path, said: Said
 ) -> None:
     store = MemoryStore()
-    file.write_text(OPEN)
+    write(file, OPEN)
     await desk_of(make_tailnet(store), file).start()
-    file.write_text(BROKEN)
+    write(file, BROKEN)
     t = make_tailnet(store)
     desk = desk_of(t, file)
     await desk.start()
@@ -110,19 +114,19 @@ async def test_a_file_that_broke_while_the_server_was_down_lets_the_last_version
 
 
 async def test_tests_do_not_run_at_start(file: Path, said: Said) -> None:
-    file.write_text(FAILING)
+    write(file, FAILING)
     t = make_tailnet()
     await desk_of(t, file).start()
     assert t.policy is not None and t.policy.text == FAILING
 
 
 async def test_a_first_file_that_is_broken_opens_nothing(file: Path, said: Said) -> None:
-    file.write_text(BROKEN)
+    write(file, BROKEN)
     t = make_tailnet()
     desk = desk_of(t, file)
     await desk.start()
     assert t.policy is None and t.enforcement.document is NOBODY and desk.text == NOBODY_TEXT
-    file.write_text(OPEN)
+    write(file, OPEN)
     await desk.reload(Policy(path=file))
     assert desk.text == OPEN and not desk.fault and t.enforcement.document is not NOBODY
 
@@ -141,7 +145,7 @@ async def test_a_kept_version_that_cannot_be_read_is_told_loudly(said: Said) -> 
 
 
 async def test_moving_to_the_database_keeps_what_served(file: Path, said: Said) -> None:
-    file.write_text(CLOSED)
+    write(file, CLOSED)
     t = make_tailnet()
     desk = desk_of(t, file)
     await desk.start()
@@ -166,7 +170,7 @@ async def test_of_two_changes_at_once_one_is_told_to_come_back(said: Said) -> No
 
 
 async def test_a_reload_waits_for_a_check_that_runs(file: Path, said: Said) -> None:
-    file.write_text(CLOSED)
+    write(file, CLOSED)
     desk = desk_of(make_tailnet(), file)
     running = asyncio.create_task(desk.check(OPEN))
     await asyncio.sleep(0)
@@ -195,7 +199,7 @@ async def test_a_check_that_cannot_start_changes_nothing(
     t = make_tailnet()
     with pytest.raises(checker.CheckFailed, match="no process can be started"):
         await desk_of(t).put(Change(OPEN, "local:ana"))
-    file.write_text(OPEN)
+    write(file, OPEN)
     await desk_of(t, file).start()
     assert t.enforcement.document is NOBODY and said.events == ["policy_refused"]
 

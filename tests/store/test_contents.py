@@ -36,7 +36,12 @@ def test_everything_is_read_in_the_order_of_ids(filled: SqliteStore) -> None:
 
 def test_the_history_of_the_policy_is_read_without_the_texts(filled: SqliteStore) -> None:
     newest, first = filled.policy_versions(9)
-    assert (newest.id, newest.actor, newest.note, newest.size) == (2, "local:ana", "note 2", len(policy(2).text))
+    assert (newest.id, newest.actor, newest.note, newest.size) == (
+        2,
+        "local:ana",
+        "note 2",
+        len(policy(2).text),
+    )
     assert first.id == 1 and filled.policy_versions(1) == [newest]
     assert filled.policy_version(1) == policy(1)
     assert filled.policy_version(3) is None
@@ -74,7 +79,9 @@ def test_a_value_no_meshbox_wrote_is_refused(filled: SqliteStore, sql: str) -> N
 )
 def test_the_schema_itself_refuses_most(filled: SqliteStore, sql: str) -> None:
     with (
-        pytest.raises(sqlite3.IntegrityError, match=r"constraint failed|cannot store|is never rewritten|is kept"),
+        pytest.raises(
+            sqlite3.IntegrityError, match=r"constraint failed|cannot store|is never rewritten|is kept"
+        ),
         filled._connection.writing() as raw,
     ):
         raw.execute(sql)

@@ -99,7 +99,11 @@ def orphan_nodes(raw: sqlite3.Connection) -> None:
 
 
 def test_upgrade_takes_a_backup_first_and_runs_all_that_is_due(path: Path) -> None:
-    later = (*MIGRATIONS, Migration(NOW + 1, "rebuild", rebuild_users), Migration(NOW + 2, "colour", add_colour))
+    later = (
+        *MIGRATIONS,
+        Migration(NOW + 1, "rebuild", rebuild_users),
+        Migration(NOW + 2, "colour", add_colour),
+    )
     done = migrate.upgrade(path, START + 1, later)
     backup = path.with_name(f"mesh.sqlite.schema-{NOW}.backup")
     assert done == migrate.Schema(NOW, NOW + 2, backup)
@@ -145,7 +149,9 @@ def test_upgrade_without_room_for_the_backup_is_not_begun(
 def test_newer_database_is_refused_with_both_versions(path: Path) -> None:
     migrate.upgrade(path, START, (*MIGRATIONS, Migration(NOW + 1, "colour", add_colour)))
     before = content(path)
-    with pytest.raises(StoreNewer, match=rf"has schema {NOW + 1}, written by meshbox .*knows up to {NOW}: install"):
+    with pytest.raises(
+        StoreNewer, match=rf"has schema {NOW + 1}, written by meshbox .*knows up to {NOW}: install"
+    ):
         store.open(path, START)
     assert content(path) == before
 

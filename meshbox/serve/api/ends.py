@@ -32,13 +32,15 @@ def find_end(t: Tailnet, text: str) -> End:
 
 
 def split_target(text: str, protocol: int) -> tuple[str, int]:
-    """`db:5432`, `tag:db:5432`, `[fd7a::1]:22`; without ports for a protocol that has none. Raises Invalid."""
+    """`db:5432`, `tag:db:5432`, `[fd7a::1]:22`; without a port if the protocol has none. Raises Invalid."""
     host, colon, port = text.strip().rpartition(":")
     if colon and host and port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535:
         return host, int(port)
     if protocol not in WITH_PORTS:
         return text, 0
-    raise Invalid(f"{text[:MAX_END]!r} needs one port, as in db:5432 or tag:web:443 or [fd7a:115c:a1e0::1]:22")
+    raise Invalid(
+        f"{text[:MAX_END]!r} needs one port, as in db:5432 or tag:web:443 or [fd7a:115c:a1e0::1]:22"
+    )
 
 
 def read_protocol(text: str) -> int:

@@ -104,9 +104,7 @@ def show_version(call: Call) -> Json:
 @endpoint("POST", "/policy/{version}/restore", Audience.ADMINISTRATOR)
 async def restore(call: Call) -> Marked:
     version_id = _version_id(call.path["version"])
-    return _done(
-        await call.context.desk.restore(version_id, call.actor, call.text("note"), expected(call))
-    )
+    return _done(await call.context.desk.restore(version_id, call.actor, call.text("note"), expected(call)))
 
 
 def expected(call: Call) -> int | None:
@@ -203,7 +201,9 @@ def _explanation_json(t: Tailnet, found: Explanation, version: PolicyVersion | N
         "rules": rules,
         "denied": denied,
         "version": str(version.id) if version else None,
-        "source": version.actor.removeprefix("file:") if version and version.actor.startswith("file:") else "",
+        "source": version.actor.removeprefix("file:")
+        if version and version.actor.startswith("file:")
+        else "",
     }
 
 
