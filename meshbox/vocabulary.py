@@ -198,8 +198,8 @@ EVENTS: dict[str, Event] = {
         "error",
         "the newest policy does not serve: {reason}",
         "A version of the policy that was accepted once cannot be read by this meshbox, so an older one "
-        "serves, or nothing is allowed. Put in a policy that can be read (meshbox policy edit, or the file and "
-        "a reload).",
+        "serves, or nothing is allowed. Put in a policy that can be read (meshbox policy edit, or the file "
+        "and a reload).",
     ),
     "policy_refused": Event(
         "error",

@@ -146,7 +146,7 @@ def explain(options: Options, src: str, dst: str, proto: str, file: Path | None)
     if file is not None:
         body["policy"] = read_text(file)
     found = _api(options).post("policy", "explain", body=body)
-    write_explanation(options, found, f"{src} to {dst}", file)
+    write_explanation(options, found, (src, dst), file)
     if not found["allowed"]:
         raise click.exceptions.Exit(NOT_ALLOWED)
 

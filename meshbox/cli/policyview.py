@@ -69,19 +69,20 @@ def _coloured(line: str) -> str:
     return f"\x1b[{colour}m{line}\x1b[0m" if colour else line
 
 
-def write_explanation(options: Options, found: Json, way: str, file: Path | None) -> None:
+def write_explanation(options: Options, found: Json, way: tuple[str, str], file: Path | None) -> None:
     if options.is_for_machines:
         write_data(options, found)
         return
-    way = clean(way)
+    src, dst = map(clean, way)
     if found["pairs"] == 0:
-        click.echo(f"no: {way} is one and the same device")
+        click.echo(f"no: {src} and {dst} are one and the same device")
     elif found["allowed"]:
-        click.echo(f"yes: {way}" + _of(found))
+        click.echo(f"yes: {src} reaches {dst}" + _of(found))
     elif found["allowedPairs"]:
-        click.echo(f"partly: {way}, {found['allowedPairs']} of {_count(found['pairs'])}" + _denied(found))
+        some = f"{found['allowedPairs']} of {_count(found['pairs'])}"
+        click.echo(f"partly: {src} reaches {dst} in {some}" + _denied(found))
     else:
-        click.echo(f"no: no rule lets {way}" + _of(found))
+        click.echo(f"no: {src} does not reach {dst}{_of(found)}; no rule allows it")
     where = str(file) if file else found["source"] or f"version {found['version']}"
     for rule in found["rules"]:
         if rule["line"] is None:
@@ -93,7 +94,7 @@ def write_explanation(options: Options, found: Json, way: str, file: Path | None
 
 
 def _of(found: Json) -> str:
-    return f", all {_count(found['pairs'])}" if found["pairs"] > 1 else ""
+    return f" ({_count(found['pairs'])})" if found["pairs"] > 1 else ""
 
 
 def _denied(found: Json) -> str:

@@ -160,7 +160,7 @@ def test_explanations(shell: Shell, tmp_path: Path) -> None:
     crowd(shell)
     outcome = shell.type("policy", "explain", "laptop", "desk:22")
     assert outcome.code == 0 and outcome.lines == [
-        "yes: laptop to desk:22",
+        "yes: laptop reaches desk:22",
         "  there are neither acls nor grants, so everything is allowed",
     ]
     file = tmp_path / "policy.yaml"
@@ -168,15 +168,17 @@ def test_explanations(shell: Shell, tmp_path: Path) -> None:
     shell.type("policy", "set", str(file))
     outcome = shell.type("policy", "explain", "laptop", "web1:443")
     assert outcome.code == 0 and outcome.lines == [
-        "yes: laptop to web1:443",
+        "yes: laptop reaches web1:443",
         "  version 1, line 3, acls[0]:",
         '    {"action": "accept", "src": ["ana@"], "dst": ["tag:web:443"]}',
     ]
     outcome = shell.type("policy", "explain", "desk", "web1:443")
-    assert outcome.code == 1 and outcome.lines == ["no: no rule lets desk to web1:443"]
+    assert outcome.code == 1 and outcome.lines == ["no: desk does not reach web1:443; no rule allows it"]
     outcome = shell.type("policy", "explain", "autogroup:member", "tag:web:443")
     assert outcome.code == 1
-    assert outcome.lines[0] == "partly: autogroup:member to tag:web:443, 1 of 2 pairs; not desk to web1"
+    assert (
+        outcome.lines[0] == "partly: autogroup:member reaches tag:web:443 in 1 of 2 pairs; not desk to web1"
+    )
     file.write_text(GOOD)
     outcome = shell.type("policy", "explain", "desk", "web1:443", "-f", str(file))
     assert outcome.code == 0 and f"{file}, line 1" in outcome.out
@@ -286,7 +288,7 @@ def test_in_file_mode_the_way_out_is_said(
         assert not log.exists()
         crowd(shell)
         assert shell.type("policy", "explain", "laptop", "desk:1").lines == [
-            "no: no rule lets laptop to desk:1"
+            "no: laptop does not reach desk:1; no rule allows it"
         ]
         source.write_text("{")
         status = shell.json("status")

@@ -12,7 +12,8 @@ import pytest
 
 from meshbox.errors import ListenError, StoreBroken
 from meshbox.serve.app import App
-from meshbox.tailnet import devices
+from meshbox.serve.policydesk import Change
+from meshbox.tailnet import devices, users
 from tests.fake.node import Netmap
 from tests.fake.server import FakeServer, configured, serving, write_config
 
@@ -209,6 +210,22 @@ async def test_the_policy_file_is_read_at_start_and_on_reload_and_a_broken_one_s
     async with serving(path) as server:
         assert server.app.desk.text == good and "line 1, column 2" in server.app.desk.fault
         assert [entry.id for entry in server.tailnet.store.policy_versions(9)] == [2, 1]
+
+
+async def test_a_change_of_policy_or_role_reaches_the_nodes_that_listen(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path)) as server:
+        one, two = await server.joined("one"), await server.joined("two")
+        await one.until(online("two"))
+        desk, t = server.app.desk, server.tailnet
+        admins = '{"acls": [{"action": "accept", "src": ["autogroup:admin"], "dst": ["*:22"]}]}'
+        await desk.put(Change(admins, "test"))
+        await one.until(lambda netmap: not netmap.peers)
+        users.set_role(t, t.by_user_name["ana"], "admin", "test", time.time())
+        await one.until(lambda netmap: netmap.peer("two"))
+        await desk.put(Change('{"acls": []}', "test"))
+        await two.until(lambda netmap: not netmap.peers)
+        await desk.restore(1, "test", "", None)
+        await two.until(lambda netmap: netmap.peer("one"))
 
 
 async def test_what_cannot_be_opened_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
