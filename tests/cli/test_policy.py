@@ -20,7 +20,7 @@ from tests.serve.api.stand import Stand
 from tests.tailnet.build import join, make_key
 
 GOOD = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}],} // allow all\r\n'
-CLOSED = '{"acls": []}\n'
+CLOSED = '{"acls": [], "tagOwners": {"tag:web": []}}\n'
 WEB = """\
 tagOwners: {"tag:web": []}
 acls:
