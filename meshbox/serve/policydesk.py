@@ -17,19 +17,17 @@ from pathlib import Path
 
 from meshbox import log
 from meshbox.config import Policy
-from meshbox.errors import Invalid, MeshboxError, Refused
+from meshbox.errors import MeshboxError, Refused
 from meshbox.policy.contrast import Contrast
 from meshbox.policy.problem import PolicyError
 from meshbox.policy.questions import Answer, Check, Compare, End, Explain, Explanation, Question, Trial, Tried
 from meshbox.policy.texts import NOBODY, NOBODY_TEXT, read_kept
 from meshbox.serve.checker import Checker
+from meshbox.serve.policyfile import read_file
 from meshbox.tailnet import policies
 from meshbox.tailnet.kept import InForce
 from meshbox.tailnet.model import PolicyVersion
 from meshbox.tailnet.tailnet import Tailnet
-
-FILE_LIMIT = 4 << 20
-"""Bytes. A policy has at most 1 MiB of characters (wire/hujson.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,20 +193,3 @@ class PolicyDesk:
 
     def close(self) -> None:
         self._checker.close()
-
-
-def read_file(path: Path) -> str:
-    """The text as it stands, line ends and all. Raises Invalid."""
-    try:
-        # A pipe given by mistake would never end.
-        if not path.is_file():
-            raise Invalid(f"{path}: the policy file is {'not a file' if path.exists() else 'not there'}")
-        with path.open("rb") as file:
-            raw = file.read(FILE_LIMIT + 1)
-        if len(raw) > FILE_LIMIT:
-            raise Invalid(f"{path}: the policy file is larger than {FILE_LIMIT >> 20} MiB")
-        return raw.decode()
-    except OSError as error:
-        raise Invalid(f"{path}: the policy file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{path}: the policy file is not UTF-8 text (byte {error.start})") from None

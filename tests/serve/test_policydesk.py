@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from meshbox.config import Policy
-from meshbox.errors import Busy, Invalid, Outdated, Refused
+from meshbox.errors import Busy, Outdated, Refused
 from meshbox.policy.texts import NOBODY, NOBODY_TEXT
 from meshbox.serve import checker, policydesk
-from meshbox.serve.policydesk import Change, PolicyDesk, read_file
+from meshbox.serve.policydesk import Change, PolicyDesk
 from meshbox.tailnet import policies
 from meshbox.tailnet.tailnet import Tailnet
 from tests.tailnet.build import NOW, join, make_key, make_tailnet
@@ -202,16 +201,3 @@ async def test_a_check_that_cannot_start_changes_nothing(
     write(file, OPEN)
     await desk_of(t, file).start()
     assert t.enforcement.document is NOBODY and said.events == ["policy_refused"]
-
-
-@pytest.mark.parametrize("kind", ["directory", "pipe", "bytes", "large"])
-def test_what_is_no_policy_file_is_said_at_once(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "acl"
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    else:
-        path.write_bytes(b"\xff" if kind == "bytes" else b" " * (policydesk.FILE_LIMIT + 1))
-    with pytest.raises(Invalid, match=r"not a file|not UTF-8|larger than"):
-        read_file(path)
