@@ -116,6 +116,10 @@ Question = Check | Trial | Compare | Explain
 Answer = None | tuple[Tried, ...] | Contrast | Explanation
 
 
+class TooMany(Invalid):
+    """An explanation would go through more rules than its limit."""
+
+
 def answer(question: Question, world: World) -> Answer:
     """Raises PolicyError for a text that cannot be used, NotFound and Invalid for ends."""
     match question:
@@ -181,11 +185,16 @@ def _by_spot(failures: Sequence[Failure]) -> dict[Spot | None, tuple[str, ...]]:
 def _explain(question: Explain, world: World) -> Explanation:
     text = question.text
     document = EMPTY if text is None else read_kept(text) if question.is_kept else _read(text, world)
-    compiled = compile_policy(document, world)
+    return explain_by(compile_policy(document, world), question, MAX_ASKED)
+
+
+def explain_by(compiled: Compiled, question: Explain, limit: int) -> Explanation:
+    """By a policy that is compiled already, which is that of `question.text`. Raises TooMany over `limit`."""
+    text = question.text
     sources, targets = _ends(compiled, question.src), _ends(compiled, question.dst)
     pairs = [(src, dst) for src in sources for dst in targets if src != dst]
-    if len(pairs) * max(len(compiled.table.rules), 1) > MAX_ASKED:
-        raise Invalid(f"these are {len(pairs)} pairs of devices, more than can be gone through; name fewer")
+    if len(pairs) * max(len(compiled.table.rules), 1) > limit:
+        raise TooMany(f"these are {len(pairs)} pairs of devices, more than can be gone through; name fewer")
     found: dict[Origin, int] = {}
     denied: tuple[int | None, int | None] | None = None
     for src, dst in pairs:

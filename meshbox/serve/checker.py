@@ -13,12 +13,13 @@ import asyncio
 import contextlib
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
 import meshbox
 from meshbox import __version__
-from meshbox.errors import Busy, MeshboxError
+from meshbox.errors import Busy, Invalid, MeshboxError
 from meshbox.policy.questions import Answer, Question
 from meshbox.policy.world import World
 from meshbox.serve import checkmain
@@ -35,6 +36,10 @@ class CheckFailed(MeshboxError):
     """The check itself did not end: nothing is known about the policy, and nothing was changed."""
 
 
+class TooCostly(Invalid):
+    """The policy takes more time or memory than a check may: refused as one that is wrong."""
+
+
 class Checker:
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
@@ -43,7 +48,7 @@ class Checker:
 
     async def ask(self, question: Question, world: World, is_patient: bool = False) -> Answer:
         """Raises PolicyError, NotFound, Invalid as the answer; Busy while another question is answered,
-        unless the asker `is_patient`; CheckFailed."""
+        unless the asker `is_patient`; TooCostly; CheckFailed."""
         if self._lock.locked() and not is_patient:
             raise Busy("another policy is being checked; try again in some seconds", WAIT)
         async with self._lock:
@@ -75,7 +80,7 @@ class Checker:
             async with asyncio.timeout(self._deadline):
                 answered, complaint = await process.communicate(asked)
         except TimeoutError:
-            raise CheckFailed(
+            raise TooCostly(
                 f"the policy took longer than {self._deadline:.0f} seconds to check: fewer rules, or tests "
                 "that name single devices, take less"
             ) from None
@@ -85,7 +90,7 @@ class Checker:
             self._process = None
         if process.returncode == 0:
             return answered
-        raise CheckFailed(_why(process.returncode, complaint.decode(errors="replace")))
+        raise _fault(process.returncode, complaint.decode(errors="replace"))
 
 
 def _environment() -> dict[str, str]:
@@ -95,13 +100,22 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": place, "PYTHONHASHSEED": "0"}
 
 
-def _why(status: int | None, complaint: str) -> str:
+def _fault(status: int | None, complaint: str) -> MeshboxError:
     if status == checkmain.OTHER_VERSION:
-        return f"meshbox was upgraded while {__version__} runs: restart the server, then change the policy"
+        return CheckFailed(
+            f"meshbox was upgraded while {__version__} runs: restart the server, then change the policy"
+        )
     last = complaint.strip().rpartition("\n")[2]
     if "MemoryError" in last:
         limit = checkmain.MEMORY >> 20
-        return f"the policy took more than {limit} MiB to check: fewer or simpler rules take less"
+        return TooCostly(f"the policy took more than {limit} MiB to check: fewer or simpler rules take less")
+    if status == -signal.SIGXCPU:
+        seconds = checkmain.CPU_SECONDS
+        return TooCostly(
+            f"the policy took more than {seconds} seconds of work to check: fewer rules take less"
+        )
     if status is not None and status < 0:
-        return f"the check of the policy was ended by signal {-status}: too little memory or time for it"
-    return f"the check of the policy failed: {last[-STDERR_SHOWN:]}"
+        return CheckFailed(
+            f"the check of the policy was ended by signal {-status}, perhaps for want of memory"
+        )
+    return CheckFailed(f"the check of the policy failed: {last[-STDERR_SHOWN:]}")

@@ -13,7 +13,7 @@ from meshbox.policy.problem import PolicyError, Spot
 from meshbox.policy.questions import Check, Explain, Explanation
 from meshbox.policy.world import World
 from meshbox.serve import checker, checkmain
-from meshbox.serve.checker import Checker, CheckFailed
+from meshbox.serve.checker import Checker, CheckFailed, TooCostly
 from tests.policy.build import ANA, BOB, world
 
 GOOD = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:22"]}]}'
@@ -62,7 +62,7 @@ async def test_the_loop_goes_on_meanwhile_and_the_deadline_ends_it() -> None:
             turns += 1
 
     watching = asyncio.create_task(watch())
-    with pytest.raises(CheckFailed, match="took longer than"):
+    with pytest.raises(TooCostly, match="took longer than"):
         await one.ask(Check(GOOD), crowd)
     watching.cancel()
     assert turns > 5
@@ -105,5 +105,5 @@ async def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: obje
 
     real = asyncio.create_subprocess_exec
     monkeypatch.setattr(checker.asyncio, "create_subprocess_exec", start)
-    with pytest.raises(CheckFailed, match=f"more than {checkmain.MEMORY >> 20} MiB"):
+    with pytest.raises(TooCostly, match=f"more than {checkmain.MEMORY >> 20} MiB"):
         await Checker().ask(Check(GOOD), world())

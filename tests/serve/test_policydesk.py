@@ -12,7 +12,7 @@ from meshbox.config import Policy
 from meshbox.errors import Busy, Outdated, Refused
 from meshbox.policy.texts import NOBODY, NOBODY_TEXT
 from meshbox.serve import checker, policydesk
-from meshbox.serve.policydesk import Change, PolicyDesk
+from meshbox.serve.policydesk import Change, PolicyDesk, Way
 from meshbox.tailnet import policies
 from meshbox.tailnet.tailnet import Tailnet
 from tests.tailnet.build import NOW, join, make_key, make_tailnet
@@ -166,6 +166,24 @@ async def test_of_two_changes_at_once_one_is_told_to_come_back(said: Said) -> No
     with pytest.raises(Busy):
         await desk.put(Change(CLOSED, "local:ben"))
     assert (await first).id == 1
+
+
+async def test_the_policy_in_force_is_explained_even_while_another_is_checked(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = make_tailnet()
+    one, two = join(t, 1, make_key(t, "ana")), join(t, 2, make_key(t, "ben"))
+    desk = desk_of(t)
+    await desk.put(Change(OPEN, "local:ana"))
+    checking = asyncio.create_task(desk.check(CLOSED))
+    await asyncio.sleep(0)
+    quick = await desk.explain(Way(one.id, two.id, 22), None)
+    with pytest.raises(Busy):
+        await desk.explain(Way(one.id, two.id, 22), CLOSED)
+    await checking
+    monkeypatch.setattr(policydesk, "QUICK_RULES", 0)
+    assert await desk.explain(Way(one.id, two.id, 22), None) == quick
+    assert quick.allowed == 1 and (await desk.explain(Way(one.id, two.id, 22), CLOSED)).allowed == 0
 
 
 async def test_a_reload_waits_for_a_check_that_runs(file: Path, said: Said) -> None:
