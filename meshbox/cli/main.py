@@ -31,7 +31,9 @@ COMMANDS = {
     ),
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
-    "users": Lazy("meshbox.cli.users", "users", "Create, list, rename and delete users.", NETWORK),
+    "users": Lazy(
+        "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
+    ),
     "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
     "preauthkeys": Lazy(
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
@@ -40,7 +42,12 @@ COMMANDS = {
     "routes": Lazy(
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
     ),
-    "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
+    "policy": Lazy(
+        "meshbox.cli.policy",
+        "policy",
+        "See, check, change and explain the policy: who may reach whom.",
+        NETWORK,
+    ),
     "ssh": Lazy(
         "meshbox.cli.ssh",
         "ssh",
