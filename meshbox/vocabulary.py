@@ -253,6 +253,12 @@ EVENTS: dict[str, Event] = {
         "meshbox has stopped",
         "All sessions were ended and everything is written.",
     ),
+    "ssh_check_waiting": Event(
+        "info",
+        "a login by SSH waits for confirmation: {what}",
+        "The policy wants a person to confirm this login. Look at `meshbox ssh list` and confirm with "
+        "`meshbox ssh approve`, or let it expire.",
+    ),
     "tunnel_dropped": Event(
         "warning",
         "a tunnel from {peer_ip} was dropped: {reason}",

@@ -134,6 +134,17 @@ REGISTRATIONS = Kind(
     name=lambda entry: str(entry["authId"]),
 )
 
+LOGINS = Kind(
+    (
+        Column("ID", lambda login: login["id"]),
+        Column("WHO AND WHERE", lambda login: login["what"]),
+        Column("SINCE", lambda login: login.get("createdAt"), is_time=True),
+        Column("STATE", lambda login: login.get("state"), is_wide=True),
+        Column("LINK", lambda login: login.get("url"), is_wide=True),
+    ),
+    name=lambda login: str(login["id"]),
+)
+
 POLICIES = Kind(
     (
         Column("VERSION", lambda version: version["version"]),

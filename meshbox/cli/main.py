@@ -48,6 +48,12 @@ COMMANDS = {
         "See, check, change and explain the policy: who may reach whom.",
         NETWORK,
     ),
+    "ssh": Lazy(
+        "meshbox.cli.ssh",
+        "ssh",
+        "List logins by Tailscale SSH that wait, confirm them, or reject them.",
+        NETWORK,
+    ),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
         "meshbox.cli.server", "status", "Show what is going on: version, nodes online, devices waiting.", LOOK

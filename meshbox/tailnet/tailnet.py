@@ -24,7 +24,18 @@ from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
 from meshbox.tailnet.enforcement import Enforcement
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, PolicyVersion, Report, User
+from meshbox.tailnet.model import (
+    ApiKey,
+    Audit,
+    AuthKey,
+    Check,
+    Login,
+    Node,
+    Pending,
+    PolicyVersion,
+    Report,
+    User,
+)
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import CGNAT, ULA, Settings
@@ -58,6 +69,8 @@ class Tailnet:
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
         self.pending: dict[str, Pending] = {}
+        self.checks: dict[str, Check] = {}
+        self.confirmed: dict[Login, float] = {}
         self.policy: PolicyVersion | None = None
         self.in_force = kept.InForce()
         self.by_node_key: dict[NodeKey, int] = {}
