@@ -1,5 +1,5 @@
-"""Questions about a policy, answered in a process of their own: how long, how late the event loop was, how much
-memory the process took."""
+"""Questions about a policy, answered in a process of their own: how long, how late the event loop was, and how
+much memory the process took."""
 
 from __future__ import annotations
 
