@@ -1,4 +1,4 @@
-"""Questions about a policy, answered in a process of their own: how long, how late the event loop was, and how
+"""Questions about a policy, answered in a process of their own: how long, how late the event loop was, how
 much memory the process took."""
 
 from __future__ import annotations
