@@ -26,6 +26,7 @@ FIELDS: dict[str, str] = {
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
+    "count": "how many things an event is about",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
     "fields": "names of the parts of a report",
     "hostname": "the name a device gives itself, whatever it says",
@@ -35,7 +36,7 @@ FIELDS: dict[str, str] = {
     "method": "the HTTP method",
     "node": "a node: its name, or its key in short form where it has none",
     "node_id": "a node's number, which is never used again",
-    "path": "the path of a request",
+    "path": "the path of a request or of a file",
     "peer_ip": "the address somebody came from, after trusted proxies",
     "reason": "why, in words",
     "req": "the number of a request, as its answer also says it",
@@ -106,6 +107,17 @@ EVENTS: dict[str, Event] = {
         "relay refused {node} at {peer_ip}: no node of this tailnet",
         "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
         "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
+    ),
+    "dns_records_read": Event(
+        "info",
+        "{count} extra DNS records read from {path}",
+        "The file of dns.extra_records_path changed and every client was sent its records.",
+    ),
+    "dns_records_refused": Event(
+        "warning",
+        "extra DNS records were not taken over: {reason}",
+        "The file of dns.extra_records_path changed and cannot be used; the records read before stay in "
+        "force. Mend the file: it is looked at every second.",
     ),
     "flush_failed": Event(
         "error",

@@ -68,7 +68,8 @@ install_systemd_python() {
     want_file /usr/include/stdio.h libc6-dev
     install_wanted || return 1
     say "building systemd-python"
-    pip install '.[systemd]'
+    # Editable again: a plain install would put a copy in its place, and tests would run yesterday's server.
+    pip install --editable '.[systemd]'
 }
 if ! install_systemd_python; then
     say "=================================================================================="

@@ -37,6 +37,12 @@ COMMANDS = {
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
     ),
     "auth": Lazy("meshbox.cli.auth", "auth", "List devices that wait, let them in, or reject them.", NETWORK),
+    "dns": Lazy(
+        "meshbox.cli.dns",
+        "dns",
+        "Show what names and resolvers nodes have, and ask a name as one of them.",
+        NETWORK,
+    ),
     "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(

@@ -32,7 +32,8 @@ class Address(str):
 
 @dataclass(frozen=True, slots=True)
 class ExtraRecord:
-    """One DNS record the tailnet answers for: `type` is A or AAAA, `value` an address."""
+    """One DNS record the tailnet answers for: `type` is A or AAAA, and `value` an address; or CNAME, and
+    `value` the name of a node."""
 
     name: str
     type: str
@@ -171,13 +172,20 @@ def _write_split(split: Split) -> object:
 def _record(raw: object) -> ExtraRecord:
     if not isinstance(raw, dict) or set(raw) - {"name", "type", "value"}:
         raise ValueError(f"wants name, type and value, found {found(raw)}")
+    if str(raw.get("name") or "").startswith("*"):
+        raise ValueError(f"({raw['name']}) is a wildcard, and clients answer none: list the names")
     name, kind = _domain(raw.get("name")), str(raw.get("type") or "A").upper()
-    if kind not in ("A", "AAAA"):
+    if kind not in ("A", "AAAA", "CNAME"):
         raise ValueError(
-            f"({name}) wants type A or AAAA, found {found(raw.get('type'))}: clients answer no other"
+            f"({name}) wants type A or AAAA, or CNAME for the name of a node, found "
+            f"{found(raw.get('type'))}: clients answer no other"
         )
-    value = str(_ip(4 if kind == "A" else 6)(raw.get("value")))
-    return ExtraRecord(name, kind, value)
+    value = raw.get("value")
+    return ExtraRecord(name, kind, _domain(value) if kind == "CNAME" else _record_address(kind, value))
+
+
+def _record_address(kind: str, raw: object) -> str:
+    return str(_ip(4 if kind == "A" else 6)(raw))
 
 
 def _write_record(record: ExtraRecord) -> object:

@@ -18,6 +18,7 @@ from meshbox.config import kinds, network
 from meshbox.config.keys import key, section
 from meshbox.config.kinds import choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
+from meshbox.config.overrides import OVERRIDE, Override
 from meshbox.errors import Problem
 
 STATE_DIR = Path("/var/lib/meshbox")
@@ -182,11 +183,22 @@ class Dns:
     extra_records: tuple[ExtraRecord, ...] = key(
         listed(network.RECORD),
         (),
-        "Further A and AAAA records that the tailnet answers.",
+        "Further records that the tailnet answers: A and AAAA, and CNAME for another name of a node, which "
+        "follows the node's addresses.",
         example='[{name: grafana.meshbox.internal, type: A, value: "100.64.0.3"}]',
     )
     extra_records_path: Path | None = key(
-        optional(kinds.PATH), None, "The same as a JSON file, a list of objects; read at start and on reload."
+        optional(kinds.PATH),
+        None,
+        "The same as a JSON file, a list of objects, read again whenever it changes.",
+    )
+    overrides: tuple[Override, ...] = key(
+        listed(OVERRIDE),
+        (),
+        "Other settings for some users, tags or nodes: nameservers (which then replace those of the network "
+        "they are in, unless override_local_dns says otherwise), split, search_domains. What an entry "
+        "does not say stays; a later entry wins.",
+        example='[{for: ["user:ana", "tag:kiosk"], nameservers: [9.9.9.9]}]',
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from meshbox.config import Config, read_records
-from meshbox.tailnet.settings import DnsSettings, ExtraRecord, Settings
+from meshbox.config.network import ExtraRecord as Record
+from meshbox.config.overrides import Override
+from meshbox.tailnet.settings import DnsOverride, DnsSettings, ExtraRecord, Settings
 
 
 def tailnet_settings(config: Config) -> Settings:
@@ -18,7 +22,8 @@ def tailnet_settings(config: Config) -> Settings:
             nameservers=dns.nameservers.global_,
             split=tuple((domain, tuple(resolvers)) for domain, resolvers in dns.nameservers.split),
             search_domains=dns.search_domains,
-            extra_records=tuple(ExtraRecord(record.name, record.type, record.value) for record in records),
+            extra_records=extra_records(records),
+            overrides=tuple(_override(one) for one in dns.overrides),
         ),
         prefix_v4=config.prefixes.v4,
         prefix_v6=config.prefixes.v6,
@@ -30,3 +35,11 @@ def tailnet_settings(config: Config) -> Settings:
         taildrop=config.taildrop.enabled,
         collect_logs=config.logtail.enabled,
     )
+
+
+def extra_records(records: Iterable[Record]) -> tuple[ExtraRecord, ...]:
+    return tuple(ExtraRecord(record.name, record.type, record.value) for record in records)
+
+
+def _override(one: Override) -> DnsOverride:
+    return DnsOverride(one.for_, one.nameservers, one.override_local_dns, one.split, one.search_domains)

@@ -13,7 +13,7 @@ from meshbox.policy.sight import View, bit, members
 from meshbox.tailnet.blocks import Blocks
 from meshbox.tailnet.changes import Common
 from meshbox.tailnet.deltas import Deltas
-from meshbox.tailnet.dns import dns_config
+from meshbox.tailnet.dnsview import DnsView
 from meshbox.tailnet.frames import Coding, join_pieces
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.peers import Peers
@@ -32,6 +32,7 @@ class Mapper:
         self.peers = Peers(t)
         self.blocks = Blocks(t, self.peers)
         self.deltas = Deltas(self.peers)
+        self.dns_view = DnsView(t)
         self._common: dict[tuple[bool, bool], bytes] = {}
         self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
         self._news: dict[tuple[Common, View, bool, bool], bytes] = {}
@@ -50,7 +51,7 @@ class Mapper:
         owners = selection.owners | {self.peers.owner(node.id)}
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
-            coding.encode(own[:-1] + b","),
+            coding.encode(own[:-1] + b',"DNSConfig":' + self.dns(node) + b","),
             self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]
@@ -61,6 +62,13 @@ class Mapper:
             pieces.append(piece)
         pieces.append(coding.encode(b"]}"))
         return join_pieces(pieces), selection.cursor
+
+    def dns(self, node: Node) -> bytes:
+        """The node's DNS configuration as JSON. A session sends it again when it is not what it was."""
+        return self.dns_view.piece(node)
+
+    def dns_object(self, node: Node) -> Json:
+        return self.dns_view.config(node)
 
     def own_news(self, node: Node, coding: Coding, now: float) -> bytes:
         """The viewer's own node changed, its owner perhaps with it."""
@@ -87,8 +95,6 @@ class Mapper:
         fields: Json = {}
         if common & Common.DERP_MAP:
             fields["DERPMap"] = to_json(self.t.derp_map, pins)
-        if common & Common.DNS:
-            fields["DNSConfig"] = dns_config(self.t.settings)
         if common & Common.POLICY:
             fields["PacketFilter"] = ALLOW_ALL
         if common & Common.USERS:
@@ -112,7 +118,6 @@ class Mapper:
         if piece is None:
             fields: Json = {
                 "DERPMap": to_json(self.t.derp_map, pins),
-                "DNSConfig": dns_config(self.t.settings),
                 "PacketFilter": ALLOW_ALL,
                 # Without a policy nobody may use Tailscale SSH; null would mean "unchanged".
                 "SSHPolicy": {"rules": []},

@@ -13,19 +13,20 @@ from dataclasses import replace
 import orjson
 
 from meshbox.policy.sight import View, bit
-from meshbox.tailnet.changes import Fact, Gap
+from meshbox.tailnet.changes import Common, Fact, Gap
 from meshbox.tailnet.deltas import Span
 from meshbox.tailnet.frames import KEEP_ALIVE, PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 
 _SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT
+_NOT_DNS = ~Common.DNS
 
 
 class Poll:
     """The told state of one map session. `is_over` is set when the node is gone: end the stream."""
 
-    __slots__ = ("_coding", "_cursor", "_mapper", "_node", "_told", "is_over")
+    __slots__ = ("_coding", "_cursor", "_dns", "_mapper", "_node", "_told", "is_over")
 
     def __init__(self, mapper: Mapper, node: Node, compress: str) -> None:
         self._mapper = mapper
@@ -33,6 +34,7 @@ class Poll:
         self._coding = ZSTD if compress == "zstd" else PLAIN
         self._cursor = 0
         self._told: View = 0
+        self._dns = b""
         self.is_over = False
 
     @property
@@ -48,6 +50,7 @@ class Poll:
         """The framed full map, as pieces that other sessions share: write them, do not keep them."""
         self._node = self._mapper.t.nodes[self._node.id]
         self._told = self._mapper.view(self._node, now)
+        self._dns = self._mapper.dns(self._node)
         pieces, self._cursor = self._mapper.full(self._node, self._told, self._coding, now)
         return pieces
 
@@ -67,10 +70,12 @@ class Poll:
         view = mapper.view(node, now)
         own = dirty.nodes.get(node.id)
         parts: list[bytes] = []
-        if dirty.common:
+        if dirty.common & _NOT_DNS:
             parts.append(mapper.common_news(dirty.common, node, view, self._coding))
         if own is not None and own & _SELF:
             parts.append(mapper.own_news(node, self._coding, now))
+        if dirty.common or (own is not None and own & _SELF):
+            parts += self._dns_news(node)
         span = Span(self._told, view, self._cursor, changes.cursor)
         if own is None:
             delta = mapper.deltas.shared(span, dirty, self._coding)
@@ -82,6 +87,14 @@ class Poll:
         if delta:
             parts.append(delta)
         return parts
+
+    def _dns_news(self, node: Node) -> list[bytes]:
+        """It follows from settings, users, policy, the node's name and tags: compared, not tracked."""
+        dns = self._mapper.dns(node)
+        if dns == self._dns:
+            return []
+        self._dns = dns
+        return [self._coding.message(b'{"DNSConfig":' + dns + b"}")]
 
     def keep_alive(self) -> bytes:
         return KEEP_ALIVE[self._coding.is_compressed]

@@ -17,9 +17,23 @@ ULA = IPv6Network("fd7a:115c:a1e0::/48")
 
 @dataclass(frozen=True, slots=True)
 class ExtraRecord:
+    """`type` is A or AAAA, and `value` an address; or CNAME, and `value` is the name of a node."""
+
     name: str
     type: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsOverride:
+    """Other DNS settings for some: `targets` are `user:NAME`, `node:NAME` and `tag:NAME`. None leaves a
+    setting as it is."""
+
+    targets: tuple[str, ...]
+    nameservers: tuple[str, ...] | None = None
+    override_local_dns: bool | None = None
+    split: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    search_domains: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,7 @@ class DnsSettings:
     split: tuple[tuple[str, tuple[str, ...]], ...] = ()
     search_domains: tuple[str, ...] = ()
     extra_records: tuple[ExtraRecord, ...] = ()
+    overrides: tuple[DnsOverride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from meshbox.tailnet.addresses import AddressPool
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import node_facts, report_facts
+from meshbox.tailnet.dns import alias_targets
 from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
@@ -65,6 +66,7 @@ class Tailnet:
         self._unflushed: dict[int, Report] = {}
         self._listeners: list[Listener] = []
         self._admission: list[AdmissionListener] = []
+        self._alias_targets = alias_targets(settings)
         self._load(now)
 
     # Reads
@@ -148,6 +150,7 @@ class Tailnet:
     def configure(self, settings: Settings) -> None:
         """Swap the settings after a reload; sessions hear of the difference."""
         old, self.settings = self.settings, settings
+        self._alias_targets = alias_targets(settings)
         if old.dns != settings.dns:
             self.change_common(Common.DNS)
 
@@ -202,6 +205,14 @@ class Tailnet:
         facts = node_facts(old, node, now)
         if facts:
             self.changes.append(node.id, facts)
+        self._tell_aliases(old, node)
+
+    def _tell_aliases(self, old: Node | None, new: Node | None) -> None:
+        """The addresses an alias leads to are in everybody's DNS configuration."""
+        was, now = ((node.name, node.addresses) if node is not None else None for node in (old, new))
+        names = {place[0] for place in (was, now) if place is not None}
+        if was != now and names & self._alias_targets:
+            self.changes.append_common(Common.DNS)
 
     def _delete(self, step: Delete) -> None:
         match step.kind:
@@ -226,6 +237,7 @@ class Tailnet:
         self.deadlines.cancel(Due.EPHEMERAL, node_id)
         self._admit(node.node_key, False)
         self.changes.append(node_id, Fact.SIGHT)
+        self._tell_aliases(node, None)
 
     def _index(self, node: Node) -> None:
         self.by_node_key[node.node_key] = node.id

@@ -12,6 +12,7 @@ from typing import Any
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
+from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.tailnet import Tailnet
 
 Json = dict[str, Any]
@@ -26,6 +27,7 @@ class Context:
     `observe(method, route, status, seconds)` is told of every request, for the metrics."""
 
     tailnet: Tailnet
+    mapper: Mapper
     server_url: str
     clock: Callable[[], float]
     started_at: float

@@ -24,6 +24,7 @@ from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.web import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
+from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.settings import DnsSettings, Settings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import DerpMap
@@ -119,6 +120,7 @@ class Stand:
         self.tailnet = Tailnet(settings, self.store, os.urandom, DerpMap(()), self.now)
         context = Context(
             tailnet=self.tailnet,
+            mapper=Mapper(self.tailnet),
             server_url=URL,
             clock=lambda: self.now,
             started_at=self.now,
