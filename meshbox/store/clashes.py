@@ -22,7 +22,9 @@ def clash(step: Step, error: sqlite3.IntegrityError) -> Conflict:
     if text.startswith("FOREIGN KEY"):
         return Conflict(_missing_or_needed(step))
     if isinstance(step, Put) and isinstance(step.value, PolicyVersion):
-        return Conflict(f"there is already a version {step.value.id} of the policy, put in at the same moment")
+        return Conflict(
+            f"there is already a version {step.value.id} of the policy, put in at the same moment"
+        )
     if isinstance(step, Put) and text.startswith(UNIQUE):
         columns = text.removeprefix(UNIQUE).split(", ")
         return Conflict(_taken(step.value, columns[0].split(".")[-1]))

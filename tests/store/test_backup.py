@@ -42,7 +42,9 @@ def test_backup_of_a_running_server_holds_everything_in_one_private_file(
     kept: SqliteStore, tmp_path: Path
 ) -> None:
     target = tmp_path / "backups" / "one.sqlite"
-    assert backup.save(kept.path, target) == Inspection(MIGRATIONS[-1].version, generation=1, users=1, nodes=1)
+    assert backup.save(kept.path, target) == Inspection(
+        MIGRATIONS[-1].version, generation=1, users=1, nodes=1
+    )
     assert names(target.parent) == {"one.sqlite"}
     assert target.stat().st_mode & 0o777 == 0o600
     expected = kept.load()

@@ -23,6 +23,7 @@ PACKAGE = Path(store.__file__).parent
 STEP_FILES = {
     "m0001_initial.py": "4a5498586e497a078d80adedd48072258ed26dff331138db7ff22fabb6f6774f",
     "m0002_policies.py": "097a3572c6e6342ae79ced3ff0db5f483faa51f45b3204be73c6c0ef26c6c069",
+    "m0003_life.py": "d6fc969fd07142ec4ebad3f2455f4033f1d0e83e51cb15d5a8f5e5e439daf273",
 }
 NOW = MIGRATIONS[-1].version
 
@@ -99,7 +100,11 @@ def orphan_nodes(raw: sqlite3.Connection) -> None:
 
 
 def test_upgrade_takes_a_backup_first_and_runs_all_that_is_due(path: Path) -> None:
-    later = (*MIGRATIONS, Migration(NOW + 1, "rebuild", rebuild_users), Migration(NOW + 2, "colour", add_colour))
+    later = (
+        *MIGRATIONS,
+        Migration(NOW + 1, "rebuild", rebuild_users),
+        Migration(NOW + 2, "colour", add_colour),
+    )
     done = migrate.upgrade(path, START + 1, later)
     backup = path.with_name(f"mesh.sqlite.schema-{NOW}.backup")
     assert done == migrate.Schema(NOW, NOW + 2, backup)
@@ -145,7 +150,9 @@ def test_upgrade_without_room_for_the_backup_is_not_begun(
 def test_newer_database_is_refused_with_both_versions(path: Path) -> None:
     migrate.upgrade(path, START, (*MIGRATIONS, Migration(NOW + 1, "colour", add_colour)))
     before = content(path)
-    with pytest.raises(StoreNewer, match=rf"has schema {NOW + 1}, written by meshbox .*knows up to {NOW}: install"):
+    with pytest.raises(
+        StoreNewer, match=rf"has schema {NOW + 1}, written by meshbox .*knows up to {NOW}: install"
+    ):
         store.open(path, START)
     assert content(path) == before
 
