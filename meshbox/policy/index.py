@@ -94,6 +94,13 @@ class Index:
             places.remove((int(address), device_id))
         return new
 
+    def told(self, device: Device) -> Index:
+        """The same, but for a fact of one device by which nothing is found: whether it is online."""
+        new = self._copy()
+        new.devices[device.id] = device
+        new._over = self._over
+        return new
+
     def devices_in(self, span: Span) -> View:
         """The devices that have an address in the span."""
         places = self._places[span.family]

@@ -18,6 +18,7 @@ from meshbox.tailnet.model import Node
 from meshbox.tailnet.nextdns import Device, is_nextdns, profile_of
 from meshbox.tailnet.settings import DnsOverride, DnsSettings
 from meshbox.tailnet.tailnet import Tailnet
+from meshbox.tailnet.targets import names_of
 
 MEMO_LIMIT = 256
 """Encoded configurations kept. With NextDNS every node has one of its own; those are made again."""
@@ -31,26 +32,26 @@ class DnsView:
         self._memo: dict[Key, bytes] = {}
         self._cursor = -1
 
-    def piece(self, node: Node, capabilities: Iterable[str] = ()) -> bytes:
-        """The node's DNSConfig as JSON. `capabilities` are what the policy gives it."""
+    def piece(self, node: Node) -> bytes:
+        """The node's DNSConfig as JSON."""
         cursor = self._t.changes.common_cursor
         if cursor != self._cursor or len(self._memo) >= MEMO_LIMIT:
             self._memo.clear()
             self._cursor = cursor
         numbers = self._overrides(node)
         dns = self._settings(numbers)
-        key = (numbers, self._device(node, dns, capabilities))
+        key = (numbers, self._device(node, dns))
         found = self._memo.get(key)
         if found is None:
             found = self._memo[key] = orjson.dumps(self._config(dns, key[1]))
         return found
 
-    def config(self, node: Node | None, capabilities: Iterable[str] = ()) -> Json:
+    def config(self, node: Node | None) -> Json:
         """The same as an object, for an administrator; of no node, what holds for everybody."""
         if node is None:
             return self._config(self._t.settings.dns, None)
         dns = self.settings(node)
-        return self._config(dns, self._device(node, dns, capabilities))
+        return self._config(dns, self._device(node, dns))
 
     def settings(self, node: Node) -> DnsSettings:
         """The tailnet's settings with the overrides for this node."""
@@ -67,15 +68,10 @@ class DnsView:
         overrides = self._t.settings.dns.overrides
         if not overrides:
             return ()
-        names = self._names(node)
+        names = names_of(self._t, node)
         return tuple(
             number for number, one in enumerate(overrides) if any(name in names for name in one.targets)
         )
-
-    def _names(self, node: Node) -> frozenset[str]:
-        user = self._t.users.get(node.user_id or 0)
-        owner = {f"user:{user.name}", f"user:{user.email}"} if user is not None else set()
-        return frozenset({f"node:{node.name}", *node.tags} | owner)
 
     def _settings(self, numbers: tuple[int, ...]) -> DnsSettings:
         dns = self._t.settings.dns
@@ -83,11 +79,11 @@ class DnsView:
             dns = _overridden(dns, dns.overrides[number])
         return dns
 
-    def _device(self, node: Node, dns: DnsSettings, capabilities: Iterable[str]) -> Device | None:
+    def _device(self, node: Node, dns: DnsSettings) -> Device | None:
         split = (address for _, addresses in dns.split for address in addresses)
         if not any(map(is_nextdns, (*dns.nameservers, *split))):
             return None
-        profile, may_tell = profile_of(capabilities)
+        profile, may_tell = profile_of(self._t.enforcement.self_caps(node.id))
         if not may_tell:
             return Device(profile)
         address = str(node.addresses[0]) if node.addresses else ""

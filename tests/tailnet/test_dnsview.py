@@ -12,7 +12,7 @@ from meshbox.tailnet.model import Node
 from meshbox.tailnet.poll import Poll
 from meshbox.tailnet.settings import DnsOverride, DnsSettings, ExtraRecord
 from meshbox.tailnet.tailnet import Tailnet
-from tests.tailnet.build import NOW, join, make_key, make_tailnet
+from tests.tailnet.build import NOW, join, make_key, make_tailnet, policy
 from tests.tailnet.memory import PaperClient
 
 BASE = "mesh.example.org"
@@ -24,10 +24,9 @@ def pair(**dns: Any) -> tuple[Tailnet, Node, Node]:
     return t, join(t, 1, make_key(t, "ana"), "lab"), join(t, 2, make_key(t, "bo"), "desk")
 
 
-def config(view: DnsView, node: Node, *capabilities: str) -> dict[str, Any]:
-    piece = view.piece(node, capabilities)
-    found: dict[str, Any] = orjson.loads(piece)
-    assert found == orjson.loads(orjson.dumps(view.config(node, capabilities)))
+def config(view: DnsView, node: Node) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(view.piece(node))
+    assert found == orjson.loads(orjson.dumps(view.config(node)))
     return found
 
 
@@ -99,17 +98,22 @@ def test_new_settings_are_told_only_to_those_they_concern() -> None:
 
 
 def test_nextdns_is_told_which_device_asks() -> None:
-    t, lab, desk = pair(nameservers=("https://dns.nextdns.io/abc",), override_local_dns=True)
+    t, lab, desk = pair(nameservers=("https://dns.nextdns.io/abc",))
     view = DnsView(t)
-    (resolver,) = config(view, lab)["Resolvers"]
+    (resolver,) = config(view, lab)["FallbackResolvers"]
     assert resolver["Addr"].startswith("https://dns.nextdns.io/abc?device_name=lab&")
-    (resolver,) = config(view, desk, "nextdns:kids", "nextdns:no-device-info")["Resolvers"]
+    kids = {"target": ["bo@"], "attr": ["nextdns:kids", "nextdns:no-device-info"]}
+    client, poll = watch(t, desk)
+    t.enforce(policy(nodeAttrs=[kids]))
+    (resolver,) = config(view, desk)["FallbackResolvers"]
     assert resolver["Addr"] == "https://dns.nextdns.io/kids"
+    client.feed(poll.next(NOW))
+    assert client.dns == config(view, desk)
 
 
 def test_the_memo_is_bounded() -> None:
     t, lab, _ = pair(nameservers=("https://dns.nextdns.io/abc",))
     view = DnsView(t)
-    for number in range(600):
-        assert f"p{number}".encode() in view.piece(lab, [f"nextdns:p{number}"])
+    for number in range(300):
+        assert b"device_name=x%d&" % number in view.piece(replace(lab, name=f"x{number}"))
     assert len(view._memo) <= 256

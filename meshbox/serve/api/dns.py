@@ -9,7 +9,7 @@ from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Call, Json
 from meshbox.serve.api.endpoint import endpoint
 from meshbox.serve.api.lookup import find_node
-from meshbox.tailnet.dnsquery import Client, RecordType
+from meshbox.tailnet.dnsquery import PEER_AAAA, Client, RecordType
 
 NAME_LIMIT = 253
 
@@ -22,7 +22,7 @@ def show(call: Call) -> Json:
         config = call.context.mapper.dns_view.config(None)
         return {"baseDomain": settings.dns.base_domain, "node": "", "config": config}
     node = find_node(call.tailnet, call.text("as"))
-    config = call.context.mapper.dns_object(node)
+    config = call.context.mapper.dns_view.config(node)
     return {"baseDomain": settings.dns.base_domain, "node": node.name, "config": config}
 
 
@@ -36,7 +36,9 @@ def query(call: Call) -> Json:
     if len(name) > NAME_LIMIT or not name.isprintable() or " " in name:
         raise Invalid("name: wants a domain name or an address")
     mapper = call.context.mapper
-    client = Client(call.tailnet, node, mapper.dns_object(node), mapper.view(node, call.now))
+    view = mapper.outlook(node, call.now).view
+    speaks_ipv6 = PEER_AAAA in call.tailnet.enforcement.self_caps(node.id)
+    client = Client(call.tailnet, node, mapper.dns_view.config(node), view, speaks_ipv6)
     answer = client.ask(name, cast(RecordType, kind))
     return {
         "node": node.name,

@@ -1,0 +1,139 @@
+"""The policy in force over the nodes that are here, and what it means for each of them.
+
+Nodes come and change all the time, and each time the compiled policy takes a step (policy/compiled.py).
+Steps are taken when somebody asks, several at once: a thousand nodes that join within a second cost a few.
+Whose filter a step changed goes into the changes log like everything else, so a session asks with one bit
+whether its own must be looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from meshbox.policy.attrs import Caps, switches_ipv4
+from meshbox.policy.compiled import Compiled, compile_policy
+from meshbox.policy.document import Document
+from meshbox.policy.outlook import Outlook, Outlooks
+from meshbox.policy.world import Device, World
+from meshbox.tailnet.changes import Changes, Common, Fact
+
+STEPS_AT_MOST = 16
+"""Devices followed one by one; of more, compiling afresh is cheaper (10,000 nodes, 300 rules: 140 ms against
+7 ms each)."""
+
+
+class Enforcement:
+    """`world()` gives everybody and everything, `device(node_id)` one node as the policy sees it, None when
+    it is not here or not let in. `document` None: no policy, everybody may reach everybody."""
+
+    def __init__(
+        self, changes: Changes, world: Callable[[], World], device: Callable[[int], Device | None]
+    ) -> None:
+        self._changes = changes
+        self._world = world
+        self._device = device
+        self._document: Document | None = None
+        self._is_stale = True
+        self._dirty: set[int] = set()
+        self._compiled: Compiled | None = None
+        self._interned: WeakValueDictionary[object, Outlook] = WeakValueDictionary()
+        self._outlooks: Outlooks | None = None
+
+    @property
+    def document(self) -> Document | None:
+        return self._document
+
+    def enforce(self, document: Document | None) -> None:
+        """Another policy from now on."""
+        self._document = document
+        self._is_stale = True
+        self._changes.append_common(Common.POLICY)
+
+    def people_changed(self) -> None:
+        """Who people are, in which groups, with which role. Any rule may depend on it; no rule, nothing."""
+        if self._document is not None:
+            self._is_stale = True
+            self._changes.append_common(Common.POLICY)
+
+    def touch(self, node_id: int) -> None:
+        """The node came, went, or became another in something a policy looks at."""
+        self._dirty.add(node_id)
+
+    @property
+    def compiled(self) -> Compiled:
+        """As of now. What asking brings about stands in the changes log afterwards."""
+        if self._compiled is None or self._is_stale:
+            return self._compile(self._compiled)
+        if self._dirty:
+            return self._follow(self._compiled)
+        return self._compiled
+
+    def outlook(self, viewer: int) -> Outlook:
+        """What a node is shown of the others; NOTHING for one that is not let in."""
+        compiled = self.compiled
+        if self._outlooks is None:
+            self._outlooks = Outlooks(compiled, self._interned)
+        return self._outlooks.of(viewer)
+
+    def self_caps(self, node_id: int) -> Caps:
+        """What the policy gives the node; nothing to one that is not let in."""
+        compiled = self.compiled
+        return compiled.self_caps(node_id) if node_id in compiled.index.devices else {}
+
+    def _compile(self, old: Compiled | None) -> Compiled:
+        self._is_stale = False
+        self._dirty.clear()
+        new = compile_policy(self._document, self._world())
+        if old is not None and (switches_ipv4(old.document) or switches_ipv4(new.document)):
+            for node_id in old.index.devices.keys() & new.index.devices.keys():
+                if old.has_ipv4(node_id) != new.has_ipv4(node_id):
+                    self._changes.append(node_id, Fact.WHOLE)
+        return self._adopt(new)
+
+    def _follow(self, old: Compiled) -> Compiled:
+        dirty = sorted(self._dirty)
+        self._dirty.clear()
+        devices = {node_id: self._device(node_id) for node_id in dirty}
+        new, affected = old, 0
+        if len(dirty) > 1 and (len(dirty) > STEPS_AT_MOST or not _are_small(old, devices)):
+            new = compile_policy(self._document, self._world())
+            affected = new.affected
+        else:
+            for node_id, device in devices.items():
+                step = _step(new, node_id, device)
+                affected |= 0 if step is new else step.affected
+                new = step
+        if affected:
+            self._changes.append_affected(affected)
+        for router in _contenders(old, devices) | _contenders(new, devices):
+            self._changes.append(router, Fact.STANDING)
+        return self._adopt(new)
+
+    def _adopt(self, compiled: Compiled) -> Compiled:
+        self._compiled = compiled
+        self._outlooks = None
+        return compiled
+
+
+def _step(compiled: Compiled, node_id: int, device: Device | None) -> Compiled:
+    if device is not None:
+        return compiled.with_device(device)
+    return compiled.without_device(node_id) if node_id in compiled.index.devices else compiled
+
+
+def _are_small(compiled: Compiled, devices: dict[int, Device | None]) -> bool:
+    """Can each be followed at a small part of the cost of compiling?"""
+    old_and_new = [*devices.values(), *map(compiled.index.devices.get, devices)]
+    return compiled.table.can_follow and not any(one is not None and one.routes for one in old_and_new)
+
+
+def _contenders(compiled: Compiled, devices: dict[int, Device | None]) -> set[int]:
+    """The routers that carry, or wait to carry, a route of these devices: one of them may be primary now."""
+    index = compiled.index
+    found: set[int] = set()
+    for node_id in devices:
+        device = index.devices.get(node_id)
+        for route in device.routes if device is not None else ():
+            found.update(index.routers[route])
+    return found
