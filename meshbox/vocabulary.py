@@ -192,6 +192,12 @@ EVENTS: dict[str, Event] = {
         "node {node} (id {node_id}) registered from {peer_ip}",
         "A new device joined the tailnet.",
     ),
+    "node_waiting": Event(
+        "info",
+        "node {node} (id {node_id}) from {peer_ip} waits for approval",
+        "A new device logged in, and node.approval asks that an administrator agrees. Look at it with "
+        "`meshbox nodes show`, then `meshbox nodes approve` or `meshbox nodes delete`.",
+    ),
     "page_failed": Event(
         "error",
         "page {route} failed by a fault of meshbox (request {req}): {err}",

@@ -67,6 +67,13 @@ class Node:
         "expire.",
         example="180d",
     )
+    approval: bool = key(
+        kinds.FLAG,
+        False,
+        "New devices wait until an administrator approves them (`meshbox nodes approve`): until then they "
+        "see nobody and nobody sees them. Those that joined with a preapproved key, or by `meshbox auth "
+        "approve`, need not wait.",
+    )
     ephemeral: Ephemeral = section(Ephemeral, "Nodes that are deleted when they go away.")
 
 

@@ -29,6 +29,7 @@ def tailnet_settings(config: Config) -> Settings:
         prefix_v6=config.prefixes.v6,
         allocation=config.prefixes.allocation,
         node_expiry=config.node.expiry,
+        needs_approval=config.node.approval,
         ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
         pending_limit=config.limits.pending_registrations,
         pending_per_address=config.limits.pending_per_address,

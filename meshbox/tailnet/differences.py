@@ -26,6 +26,8 @@ def node_facts(old: Node | None, new: Node, now: float) -> Fact:
         facts |= Fact.WHOLE
     if old.tags != new.tags or old.user_id != new.user_id:
         facts |= Fact.SIGHT
+    if old.is_approved != new.is_approved:
+        facts |= Fact.WHOLE | Fact.SIGHT
     return facts
 
 

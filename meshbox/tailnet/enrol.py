@@ -97,7 +97,8 @@ def register(
 def approve(t: Tailnet, pending_id: str, user_id: int, actor: str, now: float) -> Node:
     """A person lets a pending device in, as a node of the user. Raises NotFound."""
     pending = require_waiting(t, pending_id)
-    login = Login(pending.machine_key, pending.request, Owner(user_id=user_id, method="approval"))
+    owner = Owner(user_id=user_id, method="approval", is_trusted=True)
+    login = Login(pending.machine_key, pending.request, owner)
     accepted = _join(t, login, actor, now)
     decide(t, pending, "approved")
     return accepted.node
@@ -120,7 +121,7 @@ def _register_with_key(
     foreign = [tag for tag in wanted if tag not in key.tags]
     if foreign:
         return Refused(f"requested tags {foreign} are invalid or not permitted")
-    owner = Owner(key.user_id, key.tags, key.ephemeral, key.id, "key")
+    owner = Owner(key.user_id, key.tags, key.ephemeral, key.id, "key", key.preapproved)
     try:
         return _join(t, Login(machine_key, request, owner), f"key:{key.prefix}", now, *spend(key, now))
     except Conflict as clash:

@@ -115,6 +115,10 @@ class Node:
     def is_expired(self, now: float) -> bool:
         return self.expires_at is not None and self.expires_at <= now
 
+    def is_let_in(self, now: float) -> bool:
+        """Approved, and its key has not expired: others may see it, and the relay serves it."""
+        return self.is_approved and not self.is_expired(now)
+
     @property
     def is_tagged(self) -> bool:
         return bool(self.tags)

@@ -50,13 +50,15 @@ class DnsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds; `node_expiry` 0 means keys of user-owned nodes never expire."""
+    """Durations are seconds; `node_expiry` 0 means keys of user-owned nodes never expire. With
+    `needs_approval` new devices wait for an administrator."""
 
     dns: DnsSettings = field(default_factory=DnsSettings)
     prefix_v4: IPv4Network | None = CGNAT
     prefix_v6: IPv6Network | None = ULA
     allocation: Literal["sequential", "random"] = "sequential"
     node_expiry: float = 0.0
+    needs_approval: bool = False
     ephemeral_timeout: float = 1800.0
     offline_grace: float = OFFLINE_GRACE
     pending_limit: int = 1024

@@ -93,15 +93,17 @@ class Tailnet:
         return [node for node in self.nodes.values() if node.user_id == user_id]
 
     def admits(self, node_key: bytes, now: float) -> bool:
-        """May this node key use the relay? Only a node we have whose key has not expired."""
+        """May this node key use the relay? Only a node we have that is let in."""
         node_id = self.by_node_key.get(NodeKey(node_key))
-        return node_id is not None and not self.nodes[node_id].is_expired(now)
+        return node_id is not None and self.nodes[node_id].is_let_in(now)
 
     # As the policy sees it
 
     def device(self, node_id: int) -> Device | None:
         node = self.nodes.get(node_id)
-        return None if node is None else device_of(node, self.report(node_id), self.is_online(node_id))
+        if node is None or not node.is_approved:
+            return None
+        return device_of(node, self.report(node_id), self.is_online(node_id))
 
     def world(self) -> World:
         people = {user.id: person_of(user) for user in self.users.values()}
@@ -322,8 +324,8 @@ class Tailnet:
         self.announce()
 
     def _tell_admission(self, old: Node | None, node: Node, now: float) -> None:
-        was_admitted = old is not None and not old.is_expired(now)
-        is_admitted = not node.is_expired(now)
+        was_admitted = old is not None and old.is_let_in(now)
+        is_admitted = node.is_let_in(now)
         if old is not None and was_admitted and (old.node_key != node.node_key or not is_admitted):
             self._admit(old.node_key, False)
         if is_admitted and (old is None or not was_admitted or old.node_key != node.node_key):
