@@ -32,7 +32,9 @@ COMMANDS = {
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
     "users": Lazy("meshbox.cli.users", "users", "Create, list, rename and delete users.", NETWORK),
-    "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
+    "nodes": Lazy(
+        "meshbox.cli.nodequestions", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK
+    ),
     "preauthkeys": Lazy(
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
     ),

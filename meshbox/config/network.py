@@ -13,6 +13,7 @@ from meshbox.config.kinds import Kind, found, read_text
 
 Network = IPv4Network | IPv6Network
 Split = tuple[tuple[str, tuple[str, ...]], ...]
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){2}")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -192,6 +193,13 @@ def _write_record(record: ExtraRecord) -> object:
     return {"name": record.name, "type": record.type, "value": record.value}
 
 
+def _version(raw: object) -> str:
+    text = read_text(raw).removeprefix("v")
+    if text and not _VERSION.fullmatch(text):
+        raise ValueError(f"wants a version such as 1.102.5, found {found(raw)}")
+    return text
+
+
 ADDRESS: Kind[Address] = Kind("host:port", _address)
 NETWORK: Kind[Network] = Kind("network", _proxy_network)
 PREFIX_V4: Kind[IPv4Network] = Kind("IPv4 network", _prefix(4, "100.64.0.0/10"))
@@ -203,5 +211,6 @@ WEB_URL: Kind[str] = Kind("URL", _web_url)
 DOMAIN: Kind[str] = Kind("domain", _domain)
 DOMAIN_OR_NONE: Kind[str] = Kind("domain", _domain_or_none)
 RESOLVER: Kind[str] = Kind("resolver", _resolver)
+VERSION_OR_NONE: Kind[str] = Kind("version", _version)
 SPLIT: Kind[Split] = Kind("domain: list of resolver", _split, _write_split, in_environment=False)
 RECORD: Kind[ExtraRecord] = Kind("record", _record, _write_record, in_environment=False)

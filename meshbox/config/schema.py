@@ -252,7 +252,38 @@ class Logtail:
 
 @dataclass(frozen=True, slots=True)
 class AutoUpdate:
-    enabled: bool = key(kinds.FLAG, False, "Suggest automatic updates to clients.")
+    enabled: bool = key(
+        kinds.FLAG,
+        False,
+        "Clients whose user never chose update themselves. A choice made on the device stays.",
+    )
+    latest_version: str = key(
+        network.VERSION_OR_NONE,
+        "",
+        "The client version that devices should have: older ones tell their users that an update is there. "
+        "Empty: nothing is said.",
+        example="1.102.5",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class C2n:
+    enabled: bool = key(
+        kinds.FLAG,
+        False,
+        "Administrators may ask clients about themselves (`meshbox nodes ask`): their settings, health, "
+        "network map, serial numbers. Every question stands in the audit.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    client_attributes: bool = key(
+        kinds.FLAG,
+        False,
+        "Devices may set their own custom: attributes. A policy that trusts such an attribute trusts the "
+        "device.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +366,8 @@ class Config:
     taildrop: Taildrop = section(Taildrop, "Sending files.")
     logtail: Logtail = section(Logtail, "Clients' own logs.")
     auto_update: AutoUpdate = section(AutoUpdate, "Updates of clients.")
+    c2n: C2n = section(C2n, "Questions to clients.")
+    posture: Posture = section(Posture, "What is known about devices.")
     limits: Limits = section(
         Limits, "What strangers and broken nodes may cost. Raise one when the log says it was hit."
     )

@@ -208,6 +208,7 @@ class App:
         return api.Context(
             tailnet=core.tailnet,
             mapper=core.mapper,
+            ask=self.plant.control.questions.ask,
             server_url=self.config.server_url,
             clock=core.wall,
             started_at=self._started_at,

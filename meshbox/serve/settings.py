@@ -34,6 +34,10 @@ def tailnet_settings(config: Config) -> Settings:
         pending_limit=config.limits.pending_registrations,
         pending_per_address=config.limits.pending_per_address,
         taildrop=config.taildrop.enabled,
+        client_attributes=config.posture.client_attributes,
+        may_ask=config.c2n.enabled,
+        auto_update=config.auto_update.enabled,
+        latest_client=config.auto_update.latest_version,
         collect_logs=config.logtail.enabled,
     )
 

@@ -18,6 +18,7 @@ from meshbox.tailnet.deltas import Span
 from meshbox.tailnet.frames import KEEP_ALIVE, PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
+from meshbox.wire.gojson import Json
 
 _SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
 _SELF_COMMON = Common.POLICY | Common.USERS
@@ -91,6 +92,10 @@ class Poll:
         parts.append(mapper.deltas.for_viewer(node.id, span, dirty, self._coding))
         self._node, self._told, self._cursor = node, outlook, changes.cursor
         return [part for part in parts if part]
+
+    def message(self, fields: Json) -> bytes:
+        """One framed message with these fields, as this session's client reads it."""
+        return self._coding.message(orjson.dumps(fields))
 
     def keep_alive(self) -> bytes:
         return KEEP_ALIVE[self._coding.is_compressed]

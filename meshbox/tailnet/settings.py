@@ -64,6 +64,10 @@ class Settings:
     pending_limit: int = 1024
     pending_per_address: int = 8
     taildrop: bool = True
+    may_ask: bool = False
+    client_attributes: bool = False
+    auto_update: bool = False
+    latest_client: str = ""
     collect_logs: bool = False
 
     @property

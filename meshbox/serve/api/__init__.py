@@ -9,7 +9,18 @@ from __future__ import annotations
 from aiohttp import web
 
 # Importing a module registers its endpoints.
-from meshbox.serve.api import apikeys, auth, dns, health, nodes, policy, preauthkeys, users
+from meshbox.serve.api import (
+    apikeys,
+    attributes,
+    auth,
+    dns,
+    health,
+    nodes,
+    policy,
+    preauthkeys,
+    questions,
+    users,
+)
 from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import Door, SocketDoor, TokenDoor
 from meshbox.serve.api.endpoint import ENDPOINTS, PREFIX, Handler
@@ -17,7 +28,7 @@ from meshbox.serve.api.unknown import Unknown
 
 __all__ = ["Context", "SocketDoor", "TokenDoor", "routes"]
 
-RESOURCES = (apikeys, auth, dns, health, nodes, policy, preauthkeys, users)
+RESOURCES = (apikeys, attributes, auth, dns, health, nodes, policy, preauthkeys, questions, users)
 
 
 def routes(context: Context, door: Door) -> list[web.RouteDef]:

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,8 @@ BODY_LIMIT = 64 << 10
 BODY_DEADLINE = 15.0
 """Seconds for a body to arrive: one byte per second would hold a connection for a day."""
 
-Function = Callable[[Call], Json | Listing]
+Function = Callable[[Call], Json | Listing | Awaitable[Json]]
+"""Whatever it does to the tailnet it does before it returns; what it awaits is a client's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,10 @@ class Handler:
         if self._endpoint.audience is not Audience.ANYONE:
             actor = self._door.actor(request, context, now)
         body = await _read_body(request, self._endpoint.body_limit)
-        return self._endpoint.function(
+        found = self._endpoint.function(
             Call(context, actor, now, dict(request.match_info), dict(request.query), body)
         )
+        return found if isinstance(found, dict | Listing) else await found
 
     def _own_fault(self, request: web.Request) -> web.Response:
         request_id = secrets.token_hex(6)

@@ -19,12 +19,14 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from meshbox.cli.connection import SocketConnection
+from meshbox.errors import Unreachable
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.web import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.settings import DnsSettings, Settings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import DerpMap
@@ -35,6 +37,11 @@ T = TypeVar("T")
 URL = "https://mesh.example.org"
 DOMAIN = "mesh.internal"
 WIDE = IPv4Network("100.64.0.0/10")
+
+
+async def nobody_answers(node: Node, question: Callable[[str], Any], within: float) -> bytes:
+    assert question("https://ctl/x")["URL"]
+    raise Unreachable(f"node {node.name} is not connected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ class Stand:
         context = Context(
             tailnet=self.tailnet,
             mapper=Mapper(self.tailnet),
+            ask=nobody_answers,
             server_url=URL,
             clock=lambda: self.now,
             started_at=self.now,
