@@ -88,8 +88,9 @@ async def test_who_is_not_connected_cannot_be_asked_and_few_are_asked_at_once(
         await asyncio.gather(first, return_exceptions=True)
         await node.stop_listening()
         await node.close()
-        async with asyncio.timeout(5):
-            while len(server.app.plant.sessions):
-                await asyncio.sleep(0.02)
+        for _ in range(200):
+            if not len(server.app.plant.sessions):
+                break
+            await asyncio.sleep(0.02)
         with pytest.raises(Unreachable, match="is not connected"):
             await asked(server).ask(tailnet.nodes[1], head_request, 2)
