@@ -45,6 +45,9 @@ COMMANDS = {
         "Show what names and resolvers nodes have, and ask a name as one of them.",
         NETWORK,
     ),
+    "routes": Lazy(
+        "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
+    ),
     "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
@@ -67,6 +70,7 @@ COMMANDS = {
 ALIASES = {
     "user": "users",
     "node": "nodes",
+    "route": "routes",
     "preauthkey": "preauthkeys",
     "authkey": "preauthkeys",
     "pre": "preauthkeys",

@@ -97,15 +97,23 @@ class Compiled:
             return self._at(self.index.plus(device), device.id)
         if known == device:
             return self
-        if replace(known, is_online=device.is_online) == device:
+        if _is_beside(known, device):
             return self._beside(device)
         return self._at(self.index.minus(device.id).plus(device), device.id)
 
     def without_device(self, device_id: int) -> Compiled:
         return self._at(self.index.minus(device_id), device_id)
 
+    def is_small(self, device_id: int, device: Device | None) -> bool:
+        """Is following this device (None: it goes) a small part of the cost of compiling?"""
+        known = self.index.devices.get(device_id)
+        if known is not None and device is not None and _is_beside(known, device):
+            return True
+        has_routes = any(one is not None and one.routes for one in (known, device))
+        return self.table.can_follow and not has_routes and not self.index.routes_own_addresses
+
     def _beside(self, device: Device) -> Compiled:
-        """The same, but the device is online or no longer: other routers may carry its routes."""
+        """The same, but the device is online or no longer, or carries its routes or no longer."""
         index = self.index.told(device)
         new: Compiled = object.__new__(Compiled)
         new.__dict__.update(self.__dict__, index=index, resolver=self.resolver.at(index), affected=0)
@@ -154,6 +162,11 @@ def _routes_of(index: Index, device_id: int) -> bool:
     """Does the device carry or wait to carry anything for others?"""
     device = index.devices.get(device_id)
     return device is not None and bool(device.routes)
+
+
+def _is_beside(known: Device, device: Device) -> bool:
+    """Do the two differ in nothing that a rule looks at?"""
+    return replace(known, is_online=device.is_online, carries=device.carries) == device
 
 
 def _siblings(index: Index, device_id: int) -> View:

@@ -8,13 +8,16 @@ whether its own must be looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from meshbox.policy.attrs import Caps, switches_ipv4
 from meshbox.policy.compiled import Compiled, compile_policy
 from meshbox.policy.document import Document
 from meshbox.policy.outlook import Outlook, Outlooks
+from meshbox.policy.sight import View
+from meshbox.policy.spans import Prefix
 from meshbox.policy.world import Device, World
 from meshbox.tailnet.changes import Changes, Common, Fact
 
@@ -37,6 +40,7 @@ class Enforcement:
         self._is_stale = True
         self._dirty: set[int] = set()
         self._compiled: Compiled | None = None
+        self._carriers: dict[Prefix, int] = {}
         self._interned: WeakValueDictionary[object, Outlook] = WeakValueDictionary()
         self._outlooks: Outlooks | None = None
 
@@ -84,7 +88,7 @@ class Enforcement:
     def _compile(self, old: Compiled | None) -> Compiled:
         self._is_stale = False
         self._dirty.clear()
-        new = compile_policy(self._document, self._world())
+        new = self._afresh()
         if old is not None and (switches_ipv4(old.document) or switches_ipv4(new.document)):
             for node_id in old.index.devices.keys() & new.index.devices.keys():
                 if old.has_ipv4(node_id) != new.has_ipv4(node_id):
@@ -92,48 +96,64 @@ class Enforcement:
         return self._adopt(new)
 
     def _follow(self, old: Compiled) -> Compiled:
-        dirty = sorted(self._dirty)
+        touched = {node_id: self._device(node_id) for node_id in self._dirty}
         self._dirty.clear()
-        devices = {node_id: self._device(node_id) for node_id in dirty}
-        new, affected = old, 0
-        if len(dirty) > 1 and (len(dirty) > STEPS_AT_MOST or not _are_small(old, devices)):
-            new = compile_policy(self._document, self._world())
-            affected = new.affected
+        rivals = self._rivals(old, touched)
+        devices = {one: self._carrying(self._device(one)) for one in sorted({*touched, *rivals})}
+        small = all(old.is_small(node_id, device) for node_id, device in devices.items())
+        if len(devices) == 1 or (small and len(devices) <= STEPS_AT_MOST):
+            new, affected = _steps(old, devices)
         else:
-            for node_id, device in devices.items():
-                step = _step(new, node_id, device)
-                affected |= 0 if step is new else step.affected
-                new = step
+            new = self._afresh()
+            affected = new.affected
         if affected:
             self._changes.append_affected(affected)
-        for router in _contenders(old, devices) | _contenders(new, devices):
+        for router in rivals:
             self._changes.append(router, Fact.STANDING)
         return self._adopt(new)
+
+    def _afresh(self) -> Compiled:
+        world = self._world()
+        devices = {one: self._carrying(device) or device for one, device in world.devices.items()}
+        return compile_policy(self._document, replace(world, devices=devices))
+
+    def _carrying(self, device: Device | None) -> Device | None:
+        """With what it carries: a router that took over keeps a route when the first one comes back, because
+        every change breaks the connections that go through it."""
+        if device is None or not device.routes:
+            return device
+        return replace(
+            device, carries=tuple(one for one in device.routes if self._carriers.get(one) == device.id)
+        )
+
+    def _rivals(self, compiled: Compiled, touched: Mapping[int, Device | None]) -> set[int]:
+        """The routers that carry, or wait to carry, a route of these devices: another may be primary now."""
+        index = compiled.index
+        old_and_new = (*touched.values(), *map(index.devices.get, touched))
+        routes = {route for one in old_and_new if one is not None for route in one.routes}
+        waiting = {router for route in routes for router in index.routers.get(route, ())}
+        return waiting | {one for one, device in touched.items() if device is not None and device.routes}
 
     def _adopt(self, compiled: Compiled) -> Compiled:
         self._compiled = compiled
         self._outlooks = None
+        index = compiled.index
+        self._carriers = {
+            route: index.primary(route) for route, line in index.routers.items() if len(line) > 1
+        }
         return compiled
 
 
-def _step(compiled: Compiled, node_id: int, device: Device | None) -> Compiled:
-    if device is not None:
-        return compiled.with_device(device)
-    return compiled.without_device(node_id) if node_id in compiled.index.devices else compiled
-
-
-def _are_small(compiled: Compiled, devices: dict[int, Device | None]) -> bool:
-    """Can each be followed at a small part of the cost of compiling?"""
-    old_and_new = [*devices.values(), *map(compiled.index.devices.get, devices)]
-    return compiled.table.can_follow and not any(one is not None and one.routes for one in old_and_new)
-
-
-def _contenders(compiled: Compiled, devices: dict[int, Device | None]) -> set[int]:
-    """The routers that carry, or wait to carry, a route of these devices: one of them may be primary now."""
-    index = compiled.index
-    found: set[int] = set()
-    for node_id in devices:
-        device = index.devices.get(node_id)
-        for route in device.routes if device is not None else ():
-            found.update(index.routers[route])
-    return found
+def _steps(compiled: Compiled, devices: Mapping[int, Device | None]) -> tuple[Compiled, View]:
+    """Follow devices one after the other; also whom that affects."""
+    affected = 0
+    for node_id, device in devices.items():
+        if device is not None:
+            step = compiled.with_device(device)
+        elif node_id in compiled.index.devices:
+            step = compiled.without_device(node_id)
+        else:
+            continue
+        affected |= 0 if step is compiled else step.affected
+        compiled = step
+    return compiled, affected

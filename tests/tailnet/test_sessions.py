@@ -204,6 +204,8 @@ class Sessions(RuleBasedStateMachine):
         kept = self.t.enforcement
         self.t.enforcement = Enforcement(Changes(), self.t.world, self.t.device)
         self.t.enforcement.enforce(kept.document)
+        # Who carries a route is history, not a matter of fact.
+        self.t.enforcement._carriers = dict(kept._carriers)
         yield
         self.t.enforcement = kept
 

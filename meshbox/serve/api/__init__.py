@@ -21,6 +21,7 @@ from meshbox.serve.api import (
     questions,
     users,
 )
+from meshbox.serve.api import routes as route
 from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import Door, SocketDoor, TokenDoor
 from meshbox.serve.api.endpoint import ENDPOINTS, PREFIX, Handler
@@ -28,7 +29,7 @@ from meshbox.serve.api.unknown import Unknown
 
 __all__ = ["Context", "SocketDoor", "TokenDoor", "routes"]
 
-RESOURCES = (apikeys, attributes, auth, dns, health, nodes, policy, preauthkeys, questions, users)
+RESOURCES = (apikeys, attributes, auth, dns, health, nodes, policy, preauthkeys, questions, route, users)
 
 
 def routes(context: Context, door: Door) -> list[web.RouteDef]:
