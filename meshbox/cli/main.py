@@ -48,6 +48,12 @@ COMMANDS = {
     "routes": Lazy(
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
     ),
+    "notices": Lazy(
+        "meshbox.cli.notices",
+        "notices",
+        "List, set and delete notices that clients show their users.",
+        NETWORK,
+    ),
     "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
@@ -76,6 +82,7 @@ ALIASES = {
     "pre": "preauthkeys",
     "apikey": "apikeys",
     "api": "apikeys",
+    "notice": "notices",
     "gen": "generate",
 }
 """Headscale's other spellings."""

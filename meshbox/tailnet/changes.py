@@ -50,6 +50,8 @@ class Common(IntFlag):
     DERP_MAP = auto()
     POLICY = auto()
     USERS = auto()
+    # What settings and notices tell a node about itself.
+    HINTS = auto()
 
 
 NOTHING_COMMON = Common(0)

@@ -15,6 +15,7 @@ from meshbox.tailnet.changes import Common
 from meshbox.tailnet.deltas import Deltas
 from meshbox.tailnet.dnsview import DnsView
 from meshbox.tailnet.frames import Coding, join_pieces
+from meshbox.tailnet.hints import Hints
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.peers import Peers
 from meshbox.tailnet.permits import Permit, Permits
@@ -37,6 +38,7 @@ class Mapper:
         self.deltas = Deltas(self.peers)
         self.permits = Permits(t)
         self.dns_view = DnsView(t)
+        self.hints = Hints(t)
         self._common: dict[tuple[bool, bool], bytes] = {}
         self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
         self._news: dict[tuple[Common, Outlook, bool, bool], bytes] = {}
@@ -53,7 +55,8 @@ class Mapper:
         owners = selection.owners | {self.peers.owner(node.id)}
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
-            coding.encode(own[:-1] + b"," + permit.fields + b',"DNSConfig":' + self.dns(node) + b","),
+            coding.encode(own[:-1] + b"," + permit.fields + b',"DNSConfig":' + self.dns(node)),
+            coding.encode(self.hints.fields(node) + b","),
             self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]
@@ -122,6 +125,9 @@ class Mapper:
                 "Domain": self.t.settings.domain,
                 "CollectServices": False,
             }
+            if self.t.settings.auto_update:
+                # For clients below 131; later ones look at their own capabilities.
+                fields["DefaultAutoUpdate"] = True
             if not self.t.settings.collect_logs:
                 # Clients send their logs to their vendor unless told not to.
                 fields["Debug"] = {"DisableLogTail": True}

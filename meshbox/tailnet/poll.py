@@ -21,7 +21,7 @@ from meshbox.tailnet.model import Node
 from meshbox.wire.gojson import Json
 
 _SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
-_SELF_COMMON = Common.POLICY | Common.USERS
+_SELF_COMMON = Common.POLICY | Common.USERS | Common.HINTS
 """Its owner's name reaches a node with itself: it may see no other node of that owner."""
 _PERMIT = Fact.WHOLE | Fact.SIGHT
 
@@ -29,7 +29,18 @@ _PERMIT = Fact.WHOLE | Fact.SIGHT
 class Poll:
     """The told state of one map session. `is_over` is set when the node is gone: end the stream."""
 
-    __slots__ = ("_coding", "_cursor", "_dns", "_filter", "_mapper", "_node", "_ssh", "_told", "is_over")
+    __slots__ = (
+        "_coding",
+        "_cursor",
+        "_dns",
+        "_filter",
+        "_hints",
+        "_mapper",
+        "_node",
+        "_ssh",
+        "_told",
+        "is_over",
+    )
 
     def __init__(self, mapper: Mapper, node: Node, compress: str) -> None:
         self._mapper = mapper
@@ -41,6 +52,7 @@ class Poll:
         self._filter = 0
         self._ssh = 0
         self._dns = 0
+        self._hints = 0
         self.is_over = False
 
     @property
@@ -59,7 +71,7 @@ class Poll:
         self._told = mapper.outlook(node, now)
         permit = mapper.permit(node)
         self._filter, self._ssh = hash(permit.filter), hash(permit.ssh)
-        self._dns = hash(mapper.dns(node))
+        self._dns, self._hints = hash(mapper.dns(node)), hash(mapper.hints.fields(node))
         pieces, self._cursor = mapper.full(node, self._told, permit, self._coding, now)
         return pieces
 
@@ -87,7 +99,7 @@ class Poll:
         if own & _PERMIT or dirty.common & Common.POLICY or dirty.affected >> node.id & 1:
             parts.append(self._permit_news(node))
         if own & _SELF or dirty.common:
-            parts.append(self._dns_news(node))
+            parts += [self._dns_news(node), self._hint_news(node)]
         span = Span(self._told, outlook, self._cursor, changes.cursor)
         parts.append(mapper.deltas.for_viewer(node.id, span, dirty, self._coding))
         self._node, self._told, self._cursor = node, outlook, changes.cursor
@@ -117,6 +129,11 @@ class Poll:
         dns = self._mapper.dns(node)
         known, self._dns = self._dns, hash(dns)
         return self._coding.message(b'{"DNSConfig":' + dns + b"}") if known != self._dns else b""
+
+    def _hint_news(self, node: Node) -> bytes:
+        hints = self._mapper.hints.fields(node)
+        known, self._hints = self._hints, hash(hints)
+        return self._coding.message(b"{" + hints[1:] + b"}") if known != self._hints else b""
 
     def _farewell(self, now: float) -> bytes:
         """The node was deleted. No status logs a client out; its own key expiring does."""

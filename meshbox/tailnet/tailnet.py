@@ -24,7 +24,7 @@ from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
 from meshbox.tailnet.dns import alias_targets
 from meshbox.tailnet.enforcement import Enforcement
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Notice, Pending, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import CGNAT, ULA, Settings
@@ -57,6 +57,7 @@ class Tailnet:
         self.reports: dict[int, Report] = {}
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
+        self.notices: dict[int, Notice] = {}
         self.pending: dict[str, Pending] = {}
         self.by_node_key: dict[NodeKey, int] = {}
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
@@ -179,6 +180,8 @@ class Tailnet:
         self._alias_targets = alias_targets(settings)
         if old.dns != settings.dns:
             self.change_common(Common.DNS)
+        if _hinted(old) != _hinted(settings):
+            self.change_common(Common.HINTS)
 
     def set_derp_map(self, derp_map: DerpMap) -> None:
         """Replace the relay map. Byte-equal maps are not announced: a changed region definition
@@ -200,6 +203,9 @@ class Tailnet:
             case Put(value=ApiKey() as api_key):
                 self.api_keys[api_key.id] = api_key
                 self.api_key_by_prefix[api_key.prefix] = api_key.id
+            case Put(value=Notice() as notice):
+                self.notices[notice.id] = notice
+                self.changes.append_common(Common.HINTS)
             case Delete():
                 self._delete(step)
             case Spend() | Audit():
@@ -252,6 +258,9 @@ class Tailnet:
                 self.enforcement.people_changed()
             case "auth_key":
                 self.auth_key_by_prefix.pop(self.auth_keys.pop(step.id).prefix, None)
+            case "notice":
+                del self.notices[step.id]
+                self.changes.append_common(Common.HINTS)
             case "api_key":
                 self.api_key_by_prefix.pop(self.api_keys.pop(step.id).prefix, None)
 
@@ -341,6 +350,7 @@ class Tailnet:
         for api_key in saved.api_keys:
             self.api_keys[api_key.id] = api_key
             self.api_key_by_prefix[api_key.prefix] = api_key.id
+        self.notices = {notice.id: notice for notice in saved.notices}
         self.reports = dict(saved.reports)
         self.addresses = AddressPool(
             settings.prefix_v4,
@@ -355,3 +365,8 @@ class Tailnet:
             if node.ephemeral:
                 # Nobody is online yet; those that do not come back are cleaned up as if they had just left.
                 self.deadlines.set(Due.EPHEMERAL, node.id, now + settings.ephemeral_timeout)
+
+
+def _hinted(settings: Settings) -> tuple[object, ...]:
+    """The settings that nodes are told as facts about themselves."""
+    return settings.latest_client, settings.auto_update, settings.taildrop

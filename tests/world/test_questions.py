@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.world.clients import Client
 from tests.world.net import Guests, Net
 from tests.world.process import eventually
 
@@ -118,3 +119,49 @@ def test_a_file_is_sent_to_another_node_of_the_same_person(net: Net, guests: Gue
     net.ana.sees("other", online=True)
     refused = other.cli("file", "cp", str(note), "ben:", check=False)
     assert refused.code != 0, "another person's node is no target"
+
+
+def test_a_notice_is_shown_at_once_and_taken_away(net: Net) -> None:
+    """Clients hold a health message back for some seconds, in case it goes by itself."""
+    net.server.admin("notices", "set", "move", "We move to a new server", "--text", "On Friday.",
+                     "--link", "https://wiki.example.net/move", "--for", "node:ana")  # fmt: skip
+    seen = lambda client: "We move to a new server" in json.dumps(client.status().get("Health"))  # noqa: E731
+    eventually(lambda: seen(net.ana), 15, f"ana shows the notice, not {net.ana.status().get('Health')}")
+    assert not seen(net.ben), "it is for ana"
+    assert net.server.ask("notices", "list")[0]["title"] == "We move to a new server"
+    net.server.admin("notices", "delete", "move")
+    eventually(lambda: not seen(net.ana), 15, "ana shows it no more")
+    for wrong, code in (
+        (("set", "Bad Name", "x"), 2),
+        (("set", "x", "y", "--link", "ftp://z"), 2),
+        (("delete", "x"), 3),
+    ):
+        assert net.server.admin("notices", *wrong, check=False).code == code
+
+
+def test_a_newer_client_is_hinted_at(settings: Net) -> None:
+    """1.102.5 takes the hint in and loses it: it hands on a value where it waits for a pointer."""
+    net = settings
+    net.server.reconfigure(auto_update={"enabled": True, "latest_version": "9.8.7"})
+    if net.version == "1.102.5":
+        time.sleep(3)
+        assert "9.8.7" not in json.dumps(net.ana.status()), "the client was mended: expect it"
+        return
+    told = eventually(lambda: net.ana.status().get("ClientVersion"), 15, "ana knows of the update")
+    assert told == {"LatestVersion": "9.8.7", "Notify": True}
+
+
+def test_automatic_updates_are_a_default_that_the_device_may_change(settings: Net, guests: Guests) -> None:
+    net = settings
+    net.server.reconfigure(auto_update={"enabled": True})
+    guest = guests.join("updated")
+    assert eventually(lambda: applies(guest) is True, 10, f"updated updates itself, not {applies(guest)}")
+    guest.cli("set", "--auto-update=false")
+    guest.restart()
+    guest.wait_until("Running")
+    time.sleep(1)
+    assert applies(guest) is False, "a choice on the device stays"
+
+
+def applies(client: Client) -> object:
+    return json.loads(client.cli("debug", "prefs").out)["AutoUpdate"]["Apply"]

@@ -16,6 +16,7 @@ from meshbox.serve.api import (
     dns,
     health,
     nodes,
+    notices,
     policy,
     preauthkeys,
     questions,
@@ -29,7 +30,20 @@ from meshbox.serve.api.unknown import Unknown
 
 __all__ = ["Context", "SocketDoor", "TokenDoor", "routes"]
 
-RESOURCES = (apikeys, attributes, auth, dns, health, nodes, policy, preauthkeys, questions, route, users)
+RESOURCES = (
+    apikeys,
+    attributes,
+    auth,
+    dns,
+    health,
+    nodes,
+    notices,
+    policy,
+    preauthkeys,
+    questions,
+    route,
+    users,
+)
 
 
 def routes(context: Context, door: Door) -> list[web.RouteDef]:
