@@ -65,6 +65,10 @@ class Dirty:
     nodes: Mapping[int, Fact] = field(default_factory=dict)
     common: Common = NOTHING_COMMON
     affected: int = 0
+    # Asked by every session in every round: flags of an enum are slow to look at.
+    has_policy: bool = False
+    has_users: bool = False
+    has_hints: bool = False
 
 
 class Gap:
@@ -133,4 +137,5 @@ class Changes:
             affected |= entry.affected
             if entry.node_id:
                 nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
-        return Dirty(nodes, common, affected)
+        kinds = (Common.POLICY, Common.USERS, Common.HINTS)
+        return Dirty(nodes, common, affected, *(bool(common & kind) for kind in kinds))
