@@ -31,7 +31,9 @@ COMMANDS = {
     ),
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
-    "users": Lazy("meshbox.cli.users", "users", "Create, list, rename and delete users.", NETWORK),
+    "users": Lazy(
+        "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
+    ),
     "nodes": Lazy(
         "meshbox.cli.nodequestions", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK
     ),
@@ -54,7 +56,18 @@ COMMANDS = {
         "List, set and delete notices that clients show their users.",
         NETWORK,
     ),
-    "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
+    "policy": Lazy(
+        "meshbox.cli.policy",
+        "policy",
+        "See, check, change and explain the policy: who may reach whom.",
+        NETWORK,
+    ),
+    "ssh": Lazy(
+        "meshbox.cli.ssh",
+        "ssh",
+        "List logins by Tailscale SSH that wait, confirm them, or reject them.",
+        NETWORK,
+    ),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
         "meshbox.cli.server", "status", "Show what is going on: version, nodes online, devices waiting.", LOOK

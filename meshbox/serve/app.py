@@ -31,6 +31,7 @@ from meshbox.serve.front import Doors, Front
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.notify import ServiceManager
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.serve.relaymap import relay_map
 from meshbox.serve.relayroom import RelayRoom, relay_identity
@@ -104,6 +105,7 @@ class App:
         self._certificate: Certificate | None = None
         self._pin = ""
         self._started_at = time.time()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
 
@@ -130,6 +132,8 @@ class App:
         data_dir = config.database.sqlite.path.parent
         probes = Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, data_dir)
         self.health = Health(probes, loop.time)
+        self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
+        await self.desk.start()
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         await self._open_public(plant, public_of(noise_private))
         await self._open_relay(plant.core)
@@ -209,6 +213,7 @@ class App:
             tailnet=core.tailnet,
             mapper=core.mapper,
             ask=self.plant.control.questions.ask,
+            desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
             started_at=self._started_at,
@@ -231,6 +236,13 @@ class App:
         manager.reloading()
         if self._reload.run():
             self.config = self._reload.config
+        reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
+        # The loop itself keeps only a weak hold of a task.
+        self._tasks.add(reading)
+        reading.add_done_callback(self._tasks.discard)
+
+    async def _reload_policy(self, manager: ServiceManager) -> None:
+        await self.desk.reload(self.config.policy)
         manager.ready(self.status())
 
     def _read_config(self) -> Config:
@@ -249,9 +261,12 @@ class App:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
         for server in self._servers:
             server.close()
+        for task in self._tasks:
+            task.cancel()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            self.desk.close()
             if self._relay is not None:
                 self._relay.close()
             await asyncio.sleep(self.farewell)

@@ -23,6 +23,7 @@ from meshbox.errors import Malformed, MeshboxError, PeerError
 from meshbox.serve.clientcalls import ClientCalls
 from meshbox.serve.core import Core
 from meshbox.serve.head import RequestHead, short_answer
+from meshbox.serve.logins import ACTION, WAIT, Logins
 from meshbox.serve.maps import Maps
 from meshbox.serve.questions import ANSWER_PATH, Questions
 from meshbox.serve.registration import Registration
@@ -60,7 +61,6 @@ HANDSHAKE_REFUSED = (
 NOT_SERVED = (
     "/machine/id-token",
     "/machine/set-dns",
-    "/machine/ssh/action/",
     "/machine/tka/",
     "/machine/webclient/",
 )
@@ -73,12 +73,13 @@ class Control:
     """`close` ends all tunnels; the Core's parts stay usable."""
 
     def __init__(
-        self, core: Core, private_key: bytes, sessions: Sessions, registration: Registration
+        self, core: Core, private_key: bytes, sessions: Sessions, registration: Registration, logins: Logins
     ) -> None:
         self.core = core
         self._private_key = private_key
         self._sessions = sessions
         self._registration = registration
+        self._logins = logins
         self._maps = Maps(core, sessions)
         self.questions = Questions(core, sessions)
         self._tunnels: dict[MachineKey, tuple[Tunnel, ...]] = {}
@@ -94,6 +95,11 @@ class Control:
             "/machine/set-device-attr": ("PATCH", calls.set_attributes),
             "/machine/audit-log": ("POST", calls.note),
             "/machine/feature/query": ("POST", calls.query_feature),
+        }
+        self._below: Mapping[str, Handler] = {
+            ACTION: logins.ask,
+            WAIT: logins.wait,
+            ANSWER_PATH: self.questions.take,
         }
 
     @property
@@ -178,8 +184,8 @@ class Control:
                 handle(tunnel, request)
             else:
                 tunnel.answer(request.stream_id, 405, f"{path} wants {method}".encode())
-        elif path.startswith(ANSWER_PATH):
-            self.questions.take(tunnel, request)
+        elif (below := next((one for one in self._below if path.startswith(one)), None)) is not None:
+            self._below[below](tunnel, request)
         elif path.startswith(NOT_SERVED):
             tunnel.answer(request.stream_id, 501, f"meshbox does not have {path} yet".encode())
         else:
@@ -190,6 +196,7 @@ class Control:
         if session is not None and session.stream_id == stream_id:
             self._sessions.end(session)
         self._registration.forget(tunnel, stream_id)
+        self._logins.forget(tunnel, stream_id)
 
     def _drained(self, tunnel: Tunnel) -> None:
         if tunnel.session is not None and tunnel.session.is_blocked:
@@ -207,6 +214,7 @@ class Control:
         if tunnel.session is not None:
             self._sessions.end(tunnel.session)
         self._registration.forget(tunnel)
+        self._logins.forget(tunnel)
         left = tuple(other for other in self._tunnels.get(tunnel.machine_key, ()) if other is not tunnel)
         if left:
             self._tunnels[tunnel.machine_key] = left

@@ -23,7 +23,10 @@ RegisterMethod = Literal["key", "approval", "oidc"]
 Severity = Literal["low", "medium", "high"]
 PendingState = Literal["waiting", "approved", "rejected"]
 
+CheckState = PendingState
+
 REGISTER_PATH = "/register/"
+CHECK_PATH = "/ssh/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,30 @@ class Pending:
     @property
     def path(self) -> str:
         return REGISTER_PATH + self.id
+
+
+Login = tuple[int, int, str]
+"""By Tailscale SSH: source node, destination node, login name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A login that waits for a person. Its id stands in the link that whoever logs in is shown."""
+
+    id: str
+    source: int
+    destination: int
+    login: str
+    created_at: float
+    state: CheckState = "waiting"
+
+    @property
+    def subject(self) -> Login:
+        return self.source, self.destination, self.login
+
+    @property
+    def path(self) -> str:
+        return CHECK_PATH + self.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,3 +74,8 @@ class Settings:
     def domain(self) -> str:
         """The tailnet's name as clients show it."""
         return self.dns.base_domain or "meshbox"
+
+    @property
+    def hinted(self) -> tuple[object, ...]:
+        """What nodes are told as facts about themselves."""
+        return self.latest_client, self.auto_update, self.taildrop

@@ -20,6 +20,7 @@ from meshbox.serve.api import (
     policy,
     preauthkeys,
     questions,
+    ssh,
     users,
 )
 from meshbox.serve.api import routes as route
@@ -42,6 +43,7 @@ RESOURCES = (
     preauthkeys,
     questions,
     route,
+    ssh,
     users,
 )
 

@@ -1,7 +1,8 @@
 """One API request, read and authorised, as the handlers see it.
 
 A handler is a plain function from a Call to what it answers: no sockets, no awaiting, so nothing can
-come between what it checks and what it changes. It reads fields by name; unknown ones are ignored.
+come between what it checks and what it changes. (Those about the policy wait for a check in another process;
+the desk they ask looks again before it changes anything.) It reads fields by name; unknown ones are ignored.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
@@ -36,6 +38,7 @@ class Context:
     tailnet: Tailnet
     mapper: Mapper
     ask: Ask
+    desk: PolicyDesk
     server_url: str
     clock: Callable[[], float]
     started_at: float
@@ -53,8 +56,21 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """An answer with its version: the ETag of the answer, which a change may send back as If-Match."""
+
+    body: Json
+    etag: str
+
+
+Answer = Json | Listing | Marked
+Function = Callable[["Call"], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """`actor` says in the audit who did it; `path`, `query` and `body` are the request's fields."""
+    """`actor` says in the audit who did it; `path`, `query` and `body` are the request's fields; `if_match`
+    is the header, "" without one."""
 
     context: Context
     actor: str
@@ -62,6 +78,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    if_match: str = ""
 
     @property
     def tailnet(self) -> Tailnet:
