@@ -10,7 +10,9 @@ const [directory, given] = process.argv.slice(2);
 const options = JSON.parse(given);
 const say = (what) => fs.writeSync(1, JSON.stringify(what) + "\n");
 
-globalThis.fs = fs;
+// Go's HTTP would leave fetch alone if it found itself in Node.
+delete globalThis.process;
+// No file system, as in a browser: the client waits inside our calls, where Node's would never answer.
 require(path.join(directory, "wasm_exec.js"));
 
 async function reach(ipn) {
@@ -28,8 +30,12 @@ async function reach(ipn) {
 
 async function main() {
   const go = new Go();
+  go.env = { TS_NO_LOGS_NO_SUPPORT: "true" };
   const module = await WebAssembly.instantiate(fs.readFileSync(path.join(directory, "main.wasm")), go.importObject);
   go.run(module.instance);
+  while (!globalThis.newIPN) {
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
   const ipn = globalThis.newIPN(options);
   let isReaching = false;
   ipn.run({
