@@ -50,7 +50,9 @@ def test_shares_are_shown_back() -> None:
 
 def test_files_are_sent_under_the_name_that_clients_know() -> None:
     send = {"tailscale.com/cap/file-send": [{}], "example.com/cap/x": []}
-    rules = compiled(grants=[{"src": ["ana@example.com"], "dst": ["autogroup:self"], "app": send}]).table.rules
+    rules = compiled(
+        grants=[{"src": ["ana@example.com"], "dst": ["autogroup:self"], "app": send}]
+    ).table.rules
     assert [rule.caps for rule in rules] == [
         {"https://tailscale.com/cap/file-send": [{}], "example.com/cap/x": []},
         {"https://tailscale.com/cap/file-sharing-target": None},
