@@ -27,8 +27,10 @@ class Both(http.server.ThreadingHTTPServer):
 Both(("::", int(sys.argv[1])), Answer).serve_forever()
 """
 OUTSIDE = "198.51.100.7"
-OUTSIDE6 = "2001:db8:7::7"
-"""Addresses of the internet; in the laboratory only the machine of one site has them."""
+OUTSIDE6 = "2001:db8:99::7"
+"""Addresses of the internet; in the laboratory only the machine of one site has them. They are not the LAN's:
+an exit node carries nobody into the network it is in itself."""
+LAN6 = "2001:db8:7::7"
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Site:
         client.host.links(
             f"route add {OUTSIDE}/32 via {self.address}",
             f"addr add 2001:db8:7::{int(inside) & 255:x}/64 dev eth0 nodad",
+            f"route add {OUTSIDE6}/128 via {LAN6}",
         )
         return client.up(key or self.net.key, *words)
 
@@ -73,7 +76,8 @@ def open_site(net: Net, guests: Guests, name: str, inside: IPv4Network | None = 
     """`name` must be new in the laboratory."""
     lan = net.lab.router(f"{name}-lan", inside=inside)
     machine = net.lab.host(f"{name}-machine", behind=lan)
-    machine.links(f"addr add {OUTSIDE}/32 dev lo", f"addr add {OUTSIDE6}/64 dev eth0 nodad")
+    machine.links(f"addr add {OUTSIDE}/32 dev lo", f"addr add {OUTSIDE6}/128 dev lo nodad",
+                  f"addr add {LAN6}/64 dev eth0 nodad")  # fmt: skip
     web = Daemon(name, machine.directory / "web.log")
     web.start(machine.inside([sys.executable, "-c", ECHO, "8000", name]))
     return Site(net, guests, lan, machine, web)
