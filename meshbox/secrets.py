@@ -30,7 +30,8 @@ KEY_FILE_BYTES = 1024
 """A key file has 73 bytes; more is some other file, given by mistake."""
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _TOKEN = re.compile(rf"mb-(auth|api)-([0-9A-Za-z]{{{PREFIX_LENGTH}}})-([0-9A-Za-z]{{{SECRET_LENGTH}}})")
-_KEY_FILE = re.compile(rb"privkey:([0-9a-fA-F]{64})\s*")
+_KEY_FILE = re.compile(rb"""(?:\s*\{\s*"PrivateKey":\s*")?privkey:([0-9a-fA-F]{64})(?:"\s*\})?\s*""")
+"""Also as the official derper keeps it, so that its relay can become one of ours without a new key."""
 
 
 class Secret(str):

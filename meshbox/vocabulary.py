@@ -107,6 +107,29 @@ EVENTS: dict[str, Event] = {
         "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
         "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
     ),
+    "derp_push_refused": Event(
+        "warning",
+        "a push to this relay from {peer_ip} showed a wrong token",
+        "Somebody tried to tell this relay who is admitted. If it is your control server, give it the token "
+        "that stands in the file of admission.token_path.",
+    ),
+    "derp_set_not_kept": Event(
+        "error",
+        "the set of admitted nodes could not be kept in {path}: {reason}",
+        "The relay works on, but after a restart it lets nobody in until control pushes again. Make room on "
+        "the disk, or let the relay write there.",
+    ),
+    "derp_set_not_read": Event(
+        "warning",
+        "the kept set of admitted nodes in {path} cannot be used: {reason}",
+        "The relay starts without it and lets nobody in until control pushes, usually within a second.",
+    ),
+    "derp_verify_failed": Event(
+        "error",
+        "{url} does not say whether clients are admitted: {reason}",
+        "The relay asks this URL for each client that connects and got no proper answer. Unless it fails "
+        "open, new clients stay out; those connected stay.",
+    ),
     "flush_failed": Event(
         "error",
         "reports of nodes could not be written: {err}",
@@ -197,6 +220,39 @@ EVENTS: dict[str, Event] = {
         "a registration from {peer_ip} was refused: {reason}",
         "A device showed a key that is wrong, used up or expired, or asked for tags it may not have. Its "
         "user sees the same text.",
+    ),
+    "relay_is_open": Event(
+        "warning",
+        "this relay is open: whoever reaches {address} may use it",
+        "It was started with `--admit all`. Fine for a lab; never leave it so on the open net.",
+    ),
+    "relay_pinned": Event(
+        "info",
+        "clients reach this relay with CertName {key} in the DERP map",
+        "Without a certificate of an authority the relay made one itself. Put this text as certname into the "
+        "file that describes the relay (derp.paths of the control server).",
+    ),
+    "relay_reloaded": Event(
+        "info",
+        "the certificate was read again",
+        "The relay was asked to reload. Connections go on with what they have; new ones get the new "
+        "certificate.",
+    ),
+    "relay_started": Event(
+        "info",
+        "relay {version} listens on {address} and admits {reason}",
+        "The relay is ready.",
+    ),
+    "relay_stopped": Event(
+        "info",
+        "the relay has stopped",
+        "All connections were ended. Clients come back within seconds once a relay listens again.",
+    ),
+    "relay_waits_for_control": Event(
+        "warning",
+        "nobody is admitted until control pushes to {path}",
+        "The relay was never told who may use it. Name this socket (or the address of this relay) in "
+        "derp.push of the control server; it pushes within a second.",
     ),
     "reload_refused": Event(
         "error",

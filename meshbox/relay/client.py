@@ -77,13 +77,16 @@ class Link(Protocol):
 
 
 class Client:
-    """`is_blocked` is the link's: its socket takes no more. `heard` are the keys it got packets from."""
+    """`is_blocked` is the link's: its socket takes no more. `heard` are the keys it got packets from.
+    `bytes_in` and `bytes_out` are of packets, for those who look for who uses the relay most."""
 
     __slots__ = (
         "_budget",
         "_gone",
         "_skip",
         "_switch",
+        "bytes_in",
+        "bytes_out",
         "heard",
         "is_blocked",
         "is_dirty",
@@ -103,6 +106,7 @@ class Client:
         self.heard: set[bytes] = set()
         self.twins: Twins | None = None
         self.since = now
+        self.bytes_in = self.bytes_out = 0
         self.is_blocked = self.is_dirty = self.is_home = self.is_removed = False
         self._switch = switch
         self._budget = budget
@@ -147,10 +151,14 @@ class Client:
         self._pay(at + (frames + packets) * FRAME_COST, now)
         return at
 
-    def take(self, limit: int) -> list[Piece]:
+    def take(self, limit: int, now: float) -> list[Piece]:
         """What to write now, about `limit` bytes of it."""
         counters = self._switch.counters
         outbox = self.outbox
+        if outbox.data.runs or outbox.disco.runs:
+            counters.note_queued(now - outbox.since)
+            # What stays behind began to wait later than this, and is counted from now.
+            outbox.since = now
         pieces = outbox.take_control()
         if outbox.pong:
             pieces.insert(0, pong(outbox.pong))
@@ -158,8 +166,10 @@ class Client:
             counters.sent_pong += 1
         for run in outbox.take_runs(limit):
             pieces.append(run.frames)
+            size = len(run.frames) - run.packets * OVERHEAD
             counters.packets_sent += run.packets
-            counters.bytes_sent += len(run.frames) - run.packets * OVERHEAD
+            counters.bytes_sent += size
+            self.bytes_out += size
         return pieces
 
     def may_be_told_gone(self, now: float) -> bool:
@@ -170,8 +180,10 @@ class Client:
 
     def _forward(self, to: bytes, run: Run, now: float) -> None:
         counters = self._switch.counters
+        size = len(run.frames) - run.packets * OVERHEAD
         counters.packets_received += run.packets
-        counters.bytes_received += len(run.frames) - run.packets * OVERHEAD
+        counters.bytes_received += size
+        self.bytes_in += size
         if run.is_disco:
             counters.packets_received_disco += run.packets
         self._switch.deliver(self, to, run, now)

@@ -74,15 +74,16 @@ class Lane:
 
 class Outbox:
     """The two lanes of a client, and its control frames, which go first. `pong` is the echo of the one
-    ping that is still to be answered."""
+    ping that is still to be answered, `since` the time at which the oldest packet began to wait."""
 
-    __slots__ = ("_control", "data", "disco", "pong")
+    __slots__ = ("_control", "data", "disco", "pong", "since")
 
     def __init__(self) -> None:
         self._control: list[bytes] = []
         self.disco = Lane()
         self.data = Lane()
         self.pong = b""
+        self.since = 0.0
 
     def __bool__(self) -> bool:
         """Does anything wait?"""

@@ -35,6 +35,16 @@ class Switch:
         # Who was ever delivered a packet of a key, and so may hold a route to it through us.
         self._watchers: dict[bytes, set[Client]] = {}
 
+    @property
+    def remote_count(self) -> int:
+        """Keys that are connected to other relays of the region only."""
+        return 0
+
+    @property
+    def watcher_count(self) -> int:
+        """Relays that want to know who is connected here."""
+        return 0
+
     def add(self, client: Client, now: float) -> None:
         """A client passed the door; from now on packets for its key go to it."""
         self.connections += 1
@@ -89,7 +99,10 @@ class Switch:
         if source.key not in target.heard:
             target.heard.add(source.key)
             self._watchers.setdefault(source.key, set()).add(target)
-        lane = target.outbox.disco if run.is_disco else target.outbox.data
+        outbox = target.outbox
+        if not (outbox.data.runs or outbox.disco.runs):
+            outbox.since = now
+        lane = outbox.disco if run.is_disco else outbox.data
         lane.push(run)
         if not target.is_blocked:
             if lane.size < FLUSH_AT:

@@ -7,11 +7,9 @@ announced; the command line prints it and ends with its exit code.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import math
 import os
-import resource
 import signal
 import socket
 import time
@@ -29,13 +27,15 @@ from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.health import Health, Probes
+from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
+from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.relaymap import relay_map
 from meshbox.serve.relayroom import RelayRoom, relay_identity
 from meshbox.serve.reload import Reload
 from meshbox.serve.scrape import Gauges, samples
-from meshbox.serve.sites import Monitor, Sites
+from meshbox.serve.sites import Sites
 from meshbox.serve.web import PublicPages
 from meshbox.store import store as sqlite
 from meshbox.wire.noise import public_of
@@ -54,7 +54,7 @@ def run(config: Config, source: Path | None = None, on_ready: Callable[[], None]
     log.setup(config.log.level, config.log.format)
     for problem in config.warnings:
         log.emit("config_warning", key=problem.path, reason=problem.text)
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     asyncio.run(_serve(config, source, on_ready))
 
 
@@ -256,11 +256,3 @@ class App:
             self._store.close()
             log.emit("server_stopped")
         log.flush(math.inf)
-
-
-def _raise_descriptor_limit() -> None:
-    """Every node is a descriptor; the soft limit is often 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

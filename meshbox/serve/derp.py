@@ -1,7 +1,8 @@
 """The relay as a server: connections come from the front after their HTTP upgrade.
 
 Who may use it is asked of `admit`, with the node key the client has proved; if the question fails,
-the answer is no. `cut` ends a node's connections when it loses the right. `proved` is told of a
+the answer is no. Where the answer takes its time (another server is asked), `verify` gives it later, and
+the client's frames wait. `cut` ends a node's connections when it loses the right. `proved` is told of a
 connection whose client was admitted, so that it no longer counts as a stranger's.
 
 One timer looks after handshakes, keep-alives and stalled clients; one call per turn of the event
@@ -13,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from meshbox import log
-from meshbox.relay.admit import Identity
+from meshbox.relay.admit import Hello, Identity
 from meshbox.relay.budget import Bucket
 from meshbox.relay.client import MAX_FRAME, Client
 from meshbox.relay.switch import Switch
@@ -44,7 +45,10 @@ BURST_SECONDS = 0.25
 UPGRADES = ("derp", "websocket")
 """`Upgrade: WebSocket` without the subprotocol `derp` is what very old clients say and then speak raw."""
 
-SILENT_REASONS = ("cut", "shutdown")
+SILENT_REASONS = ("cut", "refused", "shutdown")
+
+Verify = Callable[[NodeKey, str], Awaitable[bool]]
+"""(node key, address it came from) -> may it use this relay? Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class DerpServer:
         admit: Callable[[bytes], bool],
         proved: Callable[[asyncio.Transport], None] = lambda transport: None,
         limits: DerpLimits | None = None,
+        verify: Verify | None = None,
     ) -> None:
         self.identity = Identity(private_key)
         self.switch = Switch()
@@ -80,6 +85,8 @@ class DerpServer:
         self.view = memoryview(bytearray(BUFFER_BYTES))
         self.blocked: set[DerpLink] = set()
         self._admit = admit
+        self._verify = verify
+        self._questions: set[asyncio.Task[None]] = set()
         self._proved = proved
         self._limits = limits or DerpLimits()
         self._shaking: dict[DerpLink, float] = {}
@@ -108,22 +115,19 @@ class DerpServer:
         link.start(greeting, leftover)
 
     def welcome(self, link: DerpLink, client_info: bytes) -> Client | None:
-        """A client said hello: its place at the switchboard, or None if it has none. Raises Malformed."""
+        """A client said hello: its place at the switchboard, or None if it has none or has to wait for
+        it. Raises Malformed."""
         hello = self.identity.open_client_info(client_info)
-        if not self._is_admitted(hello.key):
-            self.counters.refused += 1
-            log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
-            link.close("refused")
+        if self._verify is not None:
+            link.wait()
+            question = asyncio.ensure_future(self._ask(self._verify, link, hello))
+            self._questions.add(question)
+            question.add_done_callback(self._questions.discard)
             return None
-        now = self.now()
-        client = Client(hello.key, link, self.switch, self._budget(now), now)
-        self._shaking.pop(link, None)
-        self.switch.add(client, now)
-        # Before anything else: a prober takes any other frame here for a fault.
-        link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
-        self._schedule_keep_alive(link, now)
-        self._proved(link.transport)
-        return client
+        if not self._is_admitted(hello.key):
+            self._refuse(link, hello)
+            return None
+        return self._seat(link, hello)
 
     def cut(self, node_key: bytes) -> int:
         """End a node's connections; gives how many there were."""
@@ -173,6 +177,31 @@ class DerpServer:
             self.flush_soon()
 
     # -- inside
+
+    async def _ask(self, verify: Verify, link: DerpLink, hello: Hello) -> None:
+        is_admitted = await verify(hello.key, link.peer)
+        if link.transport.is_closing():
+            return
+        if is_admitted:
+            link.proceed(self._seat(link, hello))
+        else:
+            self._refuse(link, hello)
+
+    def _refuse(self, link: DerpLink, hello: Hello) -> None:
+        self.counters.refused += 1
+        log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
+        link.close("refused")
+
+    def _seat(self, link: DerpLink, hello: Hello) -> Client:
+        now = self.now()
+        client = Client(hello.key, link, self.switch, self._budget(now), now)
+        self._shaking.pop(link, None)
+        self.switch.add(client, now)
+        # Before anything else: a prober takes any other frame here for a fault.
+        link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
+        self._schedule_keep_alive(link, now)
+        self._proved(link.transport)
+        return client
 
     def _is_admitted(self, key: NodeKey) -> bool:
         try:

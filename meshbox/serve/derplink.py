@@ -52,6 +52,7 @@ class DerpLink(asyncio.BufferedProtocol):
         "_server",
         "_tail",
         "_unsent",
+        "_waits",
         "client",
         "peer",
         "transport",
@@ -63,6 +64,7 @@ class DerpLink(asyncio.BufferedProtocol):
         self._tail = b""
         self._resume: asyncio.TimerHandle | None = None
         self._unsent = 0
+        self._waits = False
         self._moved_at = 0.0
         self.client: Client | None = None
         self.peer = peer
@@ -108,7 +110,22 @@ class DerpLink(asyncio.BufferedProtocol):
         self._server.forget(self)
         self.transport.abort()
 
+    def wait(self) -> None:
+        """Read nothing more: somebody is asked whether this client is admitted."""
+        self._waits = True
+        self.transport.pause_reading()
+
+    def proceed(self, client: Client) -> None:
+        """It is. What it sent meanwhile comes first."""
+        self._waits, self.client = False, client
+        self.get_buffer(-1)
+        self.buffer_updated(0)
+        if self._resume is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def _receive(self, view: memoryview, end: int) -> int:
+        if self._waits:
+            return 0
         if self.client is not None:
             return self.client.receive(view, end, self._server.now())
         used = self._shake_hands(view[:end])
@@ -150,7 +167,7 @@ class DerpLink(asyncio.BufferedProtocol):
         if client is None or self.transport.is_closing():
             return
         while client.outbox and not client.is_blocked:
-            pieces = client.take(FLUSH_AT)
+            pieces = client.take(FLUSH_AT, self._server.now())
             # One write is one TLS record, and `writelines` cannot be trusted everywhere (see serve/tls.py).
             self.transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 

@@ -21,7 +21,7 @@ from aiohttp import web
 from meshbox.cli.connection import SocketConnection
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
-from meshbox.serve.web import application
+from meshbox.serve.hosting import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.settings import DnsSettings, Settings
