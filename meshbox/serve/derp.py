@@ -2,8 +2,9 @@
 
 Who may use it is asked of `admit`, with the node key the client has proved; if the question fails,
 the answer is no. Where the answer takes its time (another server is asked), `verify` gives it later, and
-the client's frames wait. `cut` ends a node's connections when it loses the right. `proved` is told of a
-connection whose client was admitted, so that it no longer counts as a stranger's.
+the client's frames wait. A client that shows `mesh_key` is another relay of the region: it is always
+admitted, and no rate limits it. `cut` ends a node's connections when it loses the right. `proved` is told of
+a connection whose client was admitted, so that it no longer counts as a stranger's.
 
 One timer looks after handshakes, keep-alives and stalled clients; one call per turn of the event
 loop writes what the turn has queued.
@@ -12,6 +13,7 @@ loop writes what the turn has queued.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,7 +27,7 @@ from meshbox.relay.switch import Switch
 from meshbox.relay.wheel import Wheel
 from meshbox.serve.derplink import BUFFER_BYTES, DerpLink
 from meshbox.serve.head import RequestHead, short_answer
-from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION
+from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION, PresentFlags, presence_of
 from meshbox.wire.keys import NodeKey
 
 HANDSHAKE_DEADLINE = 10.0
@@ -78,6 +80,7 @@ class DerpServer:
         proved: Callable[[asyncio.Transport], None] = lambda transport: None,
         limits: DerpLimits | None = None,
         verify: Verify | None = None,
+        mesh_key: bytes | None = None,
     ) -> None:
         self.identity = Identity(private_key)
         self.switch = Switch()
@@ -86,6 +89,7 @@ class DerpServer:
         self.blocked: set[DerpLink] = set()
         self._admit = admit
         self._verify = verify
+        self._mesh_key = mesh_key
         self._questions: set[asyncio.Task[None]] = set()
         self._proved = proved
         self._limits = limits or DerpLimits()
@@ -109,7 +113,7 @@ class DerpServer:
         # Fast start: the client already speaks DERP and would read an HTTP answer as a frame.
         is_fast = head.headers.get("derp-fast-start") == "1"
         greeting = self.identity.greeting if is_fast else self._accepted_answer + self.identity.greeting
-        link = DerpLink(self, transport, head.peer)
+        link = DerpLink(self, transport, head.peer, bool(head.headers.get("ideal-node")))
         self._shaking[link] = self.now() + HANDSHAKE_DEADLINE
         self._arm()
         link.start(greeting, leftover)
@@ -118,6 +122,8 @@ class DerpServer:
         """A client said hello: its place at the switchboard, or None if it has none or has to wait for
         it. Raises Malformed."""
         hello = self.identity.open_client_info(client_info)
+        if self._is_mesh(hello):
+            return self._seat(link, hello, PresentFlags.MESH_PEER)
         if self._verify is not None:
             link.wait()
             question = asyncio.ensure_future(self._ask(self._verify, link, hello))
@@ -192,9 +198,16 @@ class DerpServer:
         log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
         link.close("refused")
 
-    def _seat(self, link: DerpLink, hello: Hello) -> Client:
+    def _is_mesh(self, hello: Hello) -> bool:
+        if self._mesh_key is None or hello.mesh_key is None:
+            return False
+        return hmac.compare_digest(self._mesh_key, hello.mesh_key)
+
+    def _seat(self, link: DerpLink, hello: Hello, flags: int = 0) -> Client:
         now = self.now()
-        client = Client(hello.key, link, self.switch, self._budget(now), now)
+        budget = None if flags & PresentFlags.MESH_PEER else self._budget(now)
+        presence = _presence(link, hello, flags)
+        client = Client(hello.key, link, self.switch, budget, now, presence)
         self._shaking.pop(link, None)
         self.switch.add(client, now)
         # Before anything else: a prober takes any other frame here for a fault.
@@ -254,6 +267,14 @@ class DerpServer:
         for link in self._keep_alives.turn(now):
             link.keep_alive()
             self._schedule_keep_alive(link, now)
+
+
+def _presence(link: DerpLink, hello: Hello, flags: int) -> bytes:
+    flags |= PresentFlags.PROBER if hello.is_prober else 0
+    flags |= PresentFlags.NOT_IDEAL if link.is_not_ideal else 0
+    peername = link.transport.get_extra_info("peername")
+    port = int(peername[1]) if isinstance(peername, tuple) and len(peername) > 1 else 0
+    return presence_of(link.peer, port, flags or PresentFlags.REGULAR)
 
 
 def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]:
