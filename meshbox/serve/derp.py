@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from meshbox import log
+from meshbox.errors import Malformed
 from meshbox.relay.admit import Hello, Identity
 from meshbox.relay.budget import Bucket
 from meshbox.relay.client import MAX_FRAME, Client
@@ -27,8 +28,10 @@ from meshbox.relay.switch import Switch
 from meshbox.relay.wheel import Wheel
 from meshbox.serve.derplink import BUFFER_BYTES, DerpLink
 from meshbox.serve.head import RequestHead, short_answer
+from meshbox.serve.websocket import Pipe
 from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION, PresentFlags, presence_of
 from meshbox.wire.keys import NodeKey
+from meshbox.wire.websocket import accept_upgrade
 
 HANDSHAKE_DEADLINE = 10.0
 """Seconds from the upgrade to the client's hello (derpserver.go)."""
@@ -45,7 +48,8 @@ BYTES_PER_SECOND = 16.0 * 1024 * 1024
 BURST_SECONDS = 0.25
 
 UPGRADES = ("derp", "websocket")
-"""`Upgrade: WebSocket` without the subprotocol `derp` is what very old clients say and then speak raw."""
+SUBPROTOCOL = "derp"
+"""`Upgrade: WebSocket` without this subprotocol is what very old clients say and then speak raw."""
 
 SILENT_REASONS = ("cut", "refused", "shutdown")
 
@@ -68,6 +72,7 @@ class LinkCounters:
     malformed: int = 0
     handshake_timeouts: int = 0
     sclient_write_timeouts: int = 0
+    websocket_accepts: int = 0
 
 
 class DerpServer:
@@ -113,7 +118,20 @@ class DerpServer:
         # Fast start: the client already speaks DERP and would read an HTTP answer as a frame.
         is_fast = head.headers.get("derp-fast-start") == "1"
         greeting = self.identity.greeting if is_fast else self._accepted_answer + self.identity.greeting
-        link = DerpLink(self, transport, head.peer, bool(head.headers.get("ideal-node")))
+        is_not_ideal = bool(head.headers.get("ideal-node"))
+        if _is_websocket(head):
+            transport.write(accept_upgrade(head.headers, SUBPROTOCOL))
+            pipe = Pipe(transport)
+            self.counters.websocket_accepts += 1
+            link = DerpLink(self, pipe, head.peer, is_not_ideal)
+            transport.set_protocol(pipe)
+            self._begin(link, self.identity.greeting, b"")
+            if leftover:
+                pipe.data_received(leftover)
+            return
+        self._begin(DerpLink(self, transport, head.peer, is_not_ideal), greeting, leftover)
+
+    def _begin(self, link: DerpLink, greeting: bytes, leftover: bytes) -> None:
         self._shaking[link] = self.now() + HANDSHAKE_DEADLINE
         self._arm()
         link.start(greeting, leftover)
@@ -213,7 +231,8 @@ class DerpServer:
         # Before anything else: a prober takes any other frame here for a fault.
         link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
         self._schedule_keep_alive(link, now)
-        self._proved(link.transport)
+        transport = link.transport
+        self._proved(transport.outer if isinstance(transport, Pipe) else transport)
         return client
 
     def _is_admitted(self, key: NodeKey) -> bool:
@@ -285,12 +304,17 @@ def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]
         yield link
 
 
-def _refusal(head: RequestHead) -> bytes | None:
+def _is_websocket(head: RequestHead) -> bool:
     wanted = head.headers.get("upgrade", "").lower()
-    if head.method != "GET" or wanted not in UPGRADES:
+    return wanted == "websocket" and head.has_token("sec-websocket-protocol", SUBPROTOCOL)
+
+
+def _refusal(head: RequestHead) -> bytes | None:
+    if head.method != "GET" or head.headers.get("upgrade", "").lower() not in UPGRADES:
         return short_answer(426, "DERP requires connection upgrade", [("Upgrade", "DERP")])
-    if wanted == "websocket" and head.has_token("sec-websocket-protocol", "derp"):
-        return short_answer(
-            501, "This relay does not speak DERP over WebSocket. Use the plain upgrade: DERP."
-        )
+    if _is_websocket(head):
+        try:
+            accept_upgrade(head.headers, SUBPROTOCOL)
+        except Malformed as error:
+            return short_answer(400, str(error))
     return None

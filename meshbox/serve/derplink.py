@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from meshbox.errors import Malformed
 from meshbox.relay.client import FLUSH_AT, MAX_FRAME, SLACK, Client
+from meshbox.serve.buffered import feed
 from meshbox.wire.derp import HEADER, HEADER_BYTES, KEEP_ALIVE, FrameType, check_length
 
 if TYPE_CHECKING:
@@ -81,13 +82,7 @@ class DerpLink(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         _tune(transport.get_extra_info("socket"))
         transport.write(greeting)
-        rest = memoryview(leftover)
-        while rest:
-            buffer = self.get_buffer(-1)
-            count = min(len(buffer), len(rest))
-            buffer[:count] = rest[:count]
-            rest = rest[count:]
-            self.buffer_updated(count)
+        feed(self, leftover)
 
     # -- reading
 
