@@ -23,8 +23,8 @@ from meshbox.config import Policy
 from meshbox.errors import Unreachable
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
+from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
-from meshbox.serve.web import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.mapper import Mapper
