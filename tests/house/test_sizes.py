@@ -13,7 +13,7 @@ FUNCTION_LINES = 60
 PARAMETERS = 6
 """Without self; more than these want a dataclass."""
 
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {"vocabulary.py": "a list with an entry for each log event: looked up, not read"}
 """File -> why it is one."""
 LONG_FUNCTIONS: dict[str, str] = {}
 """`file:function` -> why it is one."""
