@@ -60,7 +60,7 @@ class Tailnet:
         self.settings = settings
         self.store = store
         self.entropy = entropy
-        self.derp_map = derp_map
+        self.derp_map = self._configured_relays = derp_map
         self.changes = Changes()
         self.enforcement = Enforcement(self.changes, self.world, self.device)
         self.deadlines = Deadlines()
@@ -133,6 +133,7 @@ class Tailnet:
     def enforce(self, document: Document | None) -> None:
         """Another policy is in force from now on; sessions hear what that means for them."""
         self.enforcement.enforce(document)
+        self._settle_relays()
         self.announce()
 
     # Listeners
@@ -201,8 +202,16 @@ class Tailnet:
             self.change_common(Common.HINTS)
 
     def set_derp_map(self, derp_map: DerpMap) -> None:
-        """Replace the relay map. Byte-equal maps are not announced: a changed region definition
-        makes every client drop its relay connection."""
+        """Replace the relay map of the configuration."""
+        self._configured_relays = derp_map
+        self._settle_relays()
+
+    def _settle_relays(self) -> None:
+        """The map that clients are sent: the configuration's, and what the policy says of it. Equal maps are
+        not announced: a changed region definition makes every client drop its relay connection."""
+        document = self.enforcement.document
+        relays = None if document is None else document.relays
+        derp_map = self._configured_relays if relays is None else relays.over(self._configured_relays)
         if derp_map != self.derp_map:
             self.derp_map = derp_map
             self.change_common(Common.DERP_MAP)
@@ -234,6 +243,7 @@ class Tailnet:
         self.policy = version
         self.in_force = kept.follow(self.in_force, version)
         self.enforcement.enforce(self.in_force.document)
+        self._settle_relays()
 
     def _put_user(self, user: User) -> None:
         old = self.users.get(user.id)
@@ -395,3 +405,4 @@ class Tailnet:
         self.in_force = kept.find(self.store, saved.policy)
         if self.in_force.document is not None:
             self.enforcement.enforce(self.in_force.document)
+            self._settle_relays()
