@@ -33,6 +33,7 @@ from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
+from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
@@ -126,6 +127,8 @@ class App:
             self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
+        watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
+        plant.pulse.add(watch.check)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
         data_dir = config.database.sqlite.path.parent
@@ -215,6 +218,8 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            mapper=core.mapper,
+            ask=self.plant.control.questions.ask,
             desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
