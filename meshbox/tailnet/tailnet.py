@@ -20,6 +20,7 @@ from meshbox.policy.sight import View, bit
 from meshbox.policy.world import Device, World
 from meshbox.tailnet import kept
 from meshbox.tailnet.addresses import AddressPool
+from meshbox.tailnet.admission import Admission
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
@@ -46,7 +47,6 @@ from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.keys import MachineKey, NodeKey
 
 Listener = Callable[[], None]
-AdmissionListener = Callable[[NodeKey, bool], None]
 
 NO_REPORT = Report()
 
@@ -62,6 +62,7 @@ class Tailnet:
         self.entropy = entropy
         self.derp_map = self._configured_relays = derp_map
         self.changes = Changes()
+        self.admission = Admission()
         self.enforcement = Enforcement(self.changes, self.world, self.device)
         self.deadlines = Deadlines()
         self.presence = Presence(self.deadlines, self._came_online, self._went_offline)
@@ -88,7 +89,6 @@ class Tailnet:
         self.renamed_at: dict[int, float] = {}
         self._unflushed: dict[int, Report] = {}
         self._listeners: list[Listener] = []
-        self._admission: list[AdmissionListener] = []
         self._load(now)
 
     # Reads
@@ -142,17 +142,9 @@ class Tailnet:
         """`listener()` is called synchronously after anything was appended to the changes log."""
         self._listeners.append(listener)
 
-    def on_admission(self, listener: AdmissionListener) -> None:
-        """`listener(node_key, admitted)` is called when the relay should let a key in or cut it."""
-        self._admission.append(listener)
-
     def announce(self) -> None:
         for listener in self._listeners:
             listener()
-
-    def _admit(self, node_key: NodeKey, admitted: bool) -> None:
-        for listener in self._admission:
-            listener(node_key, admitted)
 
     # Writes
 
@@ -268,7 +260,7 @@ class Tailnet:
         self._schedule_expiry(node, now)
         if node.ephemeral and not self.is_online(node.id):
             self.deadlines.set(Due.EPHEMERAL, node.id, now + self.settings.ephemeral_timeout)
-        self._tell_admission(old, node, now)
+        self.admission.follow(old, node, now)
         self.enforcement.touch(node.id)
         facts = node_facts(old, node, now)
         if facts:
@@ -300,7 +292,7 @@ class Tailnet:
         self.expired.discard(node_id)
         self.deadlines.cancel(Due.EXPIRY, node_id)
         self.deadlines.cancel(Due.EPHEMERAL, node_id)
-        self._admit(node.node_key, False)
+        self.admission.say(node.node_key, False)
         self.enforcement.touch(node_id)
         self.changes.append(node_id, Fact.SIGHT)
         self.dns_changes.of_node(node, None)
@@ -354,19 +346,9 @@ class Tailnet:
     def expire_now(self, node_id: int) -> None:
         """The node's key has just passed its date: peers drop it, the relay cuts it."""
         self.expired.add(node_id)
-        self._admit(self.nodes[node_id].node_key, False)
+        self.admission.say(self.nodes[node_id].node_key, False)
         self.changes.append(node_id, Fact.WHOLE | Fact.SIGHT)
         self.announce()
-
-    def _tell_admission(self, old: Node | None, node: Node, now: float) -> None:
-        was_admitted = old is not None and old.is_let_in(now)
-        is_admitted = node.is_let_in(now)
-        if old is not None and was_admitted and (old.node_key != node.node_key or not is_admitted):
-            self._admit(old.node_key, False)
-        # A date that moved is news as well: relays cut by it when they cannot ask us.
-        is_news = old is None or (old.node_key, old.expires_at) != (node.node_key, node.expires_at)
-        if is_admitted and (is_news or not was_admitted):
-            self._admit(node.node_key, True)
 
     def _load(self, now: float) -> None:
         saved = self.store.load()
