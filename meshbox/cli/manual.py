@@ -55,6 +55,7 @@ EXIT_CODES = (
 
 VARIABLES = (
     ("MESHBOX_CONFIG", "configuration file, when -c is not given"),
+    ("MESHBOX_RELAY_CONFIG", "configuration file of `meshbox derp`, when -c is not given"),
     ("MESHBOX_UNIX_SOCKET", "the server's socket, when no configuration file says so"),
     ("MESHBOX_CLI_ADDRESS", "a server elsewhere, as --server"),
     ("MESHBOX_CLI_API_KEY", "the API key for it, when --token-file is not given"),
@@ -71,11 +72,11 @@ def entries(group: Group = meshbox, prefix: str = "meshbox") -> Iterator[Entry]:
         if command is None or command.hidden or is_hidden:
             continue
         words = f"{prefix} {name}"
-        if isinstance(command, Group):
-            yield from entries(command, words)
-        else:
+        if not isinstance(command, Group) or command.invoke_without_command:
             aliases = tuple(alias for alias, target in group.aliases.items() if target == name)
             yield _entry(command, words, aliases)
+        if isinstance(command, Group):
+            yield from entries(command, words)
 
 
 def common() -> tuple[Flag, ...]:

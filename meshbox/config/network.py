@@ -131,6 +131,18 @@ def _web_url(raw: object) -> str:
     return text
 
 
+def _push_target(raw: object) -> str:
+    text = read_text(raw)
+    if text.startswith("/"):
+        return text
+    parts = split_url(text)
+    if parts is None or parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"wants the path of a socket, or https://host[:port], found {found(raw)}")
+    if parts.fragment and not re.fullmatch(r"(sha256-raw:)?[0-9a-fA-F]{64}", parts.fragment):
+        raise ValueError(f"wants sha256-raw: and 64 hex digits behind the #, found {found(raw)}")
+    return text
+
+
 def _domain(raw: object) -> str:
     text = read_text(raw).lower().removesuffix(".")
     labels = text.split(".")
@@ -173,15 +185,20 @@ def _write_split(split: Split) -> object:
 def _record(raw: object) -> ExtraRecord:
     if not isinstance(raw, dict) or set(raw) - {"name", "type", "value"}:
         raise ValueError(f"wants name, type and value, found {found(raw)}")
-    if str(raw.get("name") or "").startswith("*"):
-        raise ValueError(f"({raw['name']}) is a wildcard, and clients answer none: list the names")
-    name, kind = _domain(raw.get("name")), str(raw.get("type") or "A").upper()
+    written, kind = str(raw.get("name")), str(raw.get("type") or "A").upper()
+    rest = written.removeprefix("*.")
+    name = written[: len(written) - len(rest)] + _domain(raw.get("name") if rest == written else rest)
     if kind not in ("A", "AAAA", "CNAME"):
         raise ValueError(
             f"({name}) wants type A or AAAA, or CNAME for the name of a node, found "
             f"{found(raw.get('type'))}: clients answer no other"
         )
     value = raw.get("value")
+    if rest != written and (kind != "CNAME" or rest.split(".")[0] != str(value).split(".")[0]):
+        raise ValueError(
+            f"({name}) is a wildcard, and clients answer only those below a node's own name: write "
+            "{name: *.NODE.BASE_DOMAIN, type: CNAME, value: NODE}"
+        )
     return ExtraRecord(name, kind, _domain(value) if kind == "CNAME" else _record_address(kind, value))
 
 
@@ -208,6 +225,7 @@ IP_V4: Kind[IPv4Address] = Kind("IPv4 address", _ip(4))
 IP_V6: Kind[IPv6Address] = Kind("IPv6 address", _ip(6))
 SERVER_URL: Kind[str] = Kind("URL", _server_url)
 WEB_URL: Kind[str] = Kind("URL", _web_url)
+PUSH_TARGET: Kind[str] = Kind("relay", _push_target)
 DOMAIN: Kind[str] = Kind("domain", _domain)
 DOMAIN_OR_NONE: Kind[str] = Kind("domain", _domain_or_none)
 RESOLVER: Kind[str] = Kind("resolver", _resolver)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from meshbox.config import kinds, network
+from meshbox.config.clients import AutoUpdate, C2n, Logtail, Posture, Taildrop
 from meshbox.config.keys import key, section
 from meshbox.config.kinds import choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
@@ -124,18 +125,50 @@ class DerpServer:
         "are told to accept exactly that one.",
     )
     key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    separate: bool = key(
+        kinds.FLAG,
+        False,
+        "The relay runs as a process of its own (meshbox derp). This section then only describes it in the "
+        "map; derp.push names its socket.",
+    )
+    host_name: str = key(
+        network.DOMAIN_OR_NONE,
+        "",
+        "Name under which clients reach the relay; empty is the host of server_url.",
+        example="derp.example.com",
+    )
+    handover_socket: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "Connections to listen_addr that ask for host_name are handed to the relay on this socket, so that "
+        "both share one port without a proxy.",
+        example="/run/meshbox-derp/handover.sock",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Derp:
-    server: DerpServer = section(DerpServer, "The relay inside this server.")
+    server: DerpServer = section(DerpServer, "The relay of this server.")
     urls: tuple[str, ...] = key(
         listed(network.WEB_URL),
         (),
-        "DERP maps to fetch. This version fetches none and says so when one is given.",
+        "DERP maps to fetch. What was fetched last is kept and used while a URL does not answer.",
+        example="[https://controlplane.tailscale.com/derpmap/default]",
     )
     paths: tuple[Path, ...] = key(
         listed(kinds.PATH), (), "YAML files that describe further relays; read at start and on reload."
+    )
+    auto_update_enabled: bool = key(kinds.FLAG, True, "Fetch the maps of derp.urls again now and then.")
+    update_frequency: float = key(kinds.DURATION, 10_800.0, "How often they are fetched.")
+    push: tuple[str, ...] = key(
+        listed(network.PUSH_TARGET),
+        (),
+        "Relays that are told which nodes are admitted: the path of a local socket, or https://host[:port], "
+        "with #sha256-raw:... behind it to pin a certificate.",
+        example="[/run/meshbox-derp/derp.sock]",
+    )
+    push_token_path: Path | None = key(
+        optional(kinds.PATH), None, "File with the token that relays elsewhere want to see with a push."
     )
 
 
@@ -251,52 +284,6 @@ class Policy:
     def file(self) -> Path | None:
         """The file that the policy is changed in; None: it is changed in the database."""
         return None if self.mode == "database" else self.path
-
-
-@dataclass(frozen=True, slots=True)
-class Taildrop:
-    enabled: bool = key(kinds.FLAG, True, "Users may send files between their own nodes.")
-
-
-@dataclass(frozen=True, slots=True)
-class Logtail:
-    enabled: bool = key(kinds.FLAG, False, "Let clients send their own logs to Tailscale's servers.")
-
-
-@dataclass(frozen=True, slots=True)
-class AutoUpdate:
-    enabled: bool = key(
-        kinds.FLAG,
-        False,
-        "Clients whose user never chose update themselves. A choice made on the device stays.",
-    )
-    latest_version: str = key(
-        network.VERSION_OR_NONE,
-        "",
-        "The client version that devices should have: older ones tell their users that an update is there. "
-        "Empty: nothing is said.",
-        example="1.102.5",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class C2n:
-    enabled: bool = key(
-        kinds.FLAG,
-        False,
-        "Administrators may ask clients about themselves (`meshbox nodes ask`): their settings, health, "
-        "network map, serial numbers. Every question stands in the audit.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Posture:
-    client_attributes: bool = key(
-        kinds.FLAG,
-        False,
-        "Devices may set their own custom: attributes. A policy that trusts such an attribute trusts the "
-        "device.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from meshbox.config import Policy
 from meshbox.errors import Unreachable
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
+from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
-from meshbox.serve.web import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.mapper import Mapper
@@ -39,11 +39,6 @@ T = TypeVar("T")
 URL = "https://mesh.example.org"
 DOMAIN = "mesh.internal"
 WIDE = IPv4Network("100.64.0.0/10")
-
-
-async def nobody_answers(node: Node, question: Callable[[str], Any], within: float) -> bytes:
-    assert question("https://ctl/x")["URL"]
-    raise Unreachable(f"node {node.name} is not connected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +67,9 @@ class Stand:
     prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
     policy: Policy = field(default_factory=Policy)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    answer: bytes | None = None
+    """`asked` are the PingRequests that would have gone to clients, `answer` what all of them say."""
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -96,6 +94,13 @@ class Stand:
             return act(self.tailnet)
 
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    async def _ask_client(self, node: Node, question: Callable[[str], Any], within: float) -> bytes:
+        """In place of clients: all of them give `answer`, or are not connected."""
+        self.asked.append(question("https://ctl/x"))
+        if self.answer is None:
+            raise Unreachable(f"node {node.name} is not connected")
+        return self.answer
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Over the unix socket. `body` is sent as JSON, or as it is when it is bytes."""
@@ -133,7 +138,7 @@ class Stand:
         context = Context(
             tailnet=self.tailnet,
             mapper=Mapper(self.tailnet),
-            ask=nobody_answers,
+            ask=self._ask_client,
             desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
