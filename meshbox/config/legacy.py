@@ -21,7 +21,6 @@ IGNORED: Mapping[str, str] = {
     "tls_letsencrypt_challenge_type": "this version gets no certificates itself",
     "tls_letsencrypt_listen": "this version gets no certificates itself",
     "ephemeral_node_inactivity_timeout": "the key is now node.ephemeral.inactivity_timeout",
-    "node.routes": "this version has no health probes of subnet routers",
     "preauth_keys": "revoked keys are kept until they are deleted",
     "derp.server.stun": "STUN is on whenever derp.server.enabled is",
     "database.debug": "use log.level",
