@@ -68,7 +68,7 @@ install_systemd_python() {
     want_file /usr/include/stdio.h libc6-dev
     install_wanted || return 1
     say "building systemd-python"
-    pip install '.[systemd]'
+    pip install --editable '.[systemd]'
 }
 if ! install_systemd_python; then
     say "=================================================================================="

@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
+    "backup": Lazy("meshbox.cli.backup", "backup", "Make, list, check and restore backups.", RUN),
     "users": Lazy("meshbox.cli.users", "users", "Create, list, rename and delete users.", NETWORK),
     "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
     "preauthkeys": Lazy(
