@@ -19,7 +19,6 @@ from meshbox.errors import BackupError, Invalid
 if TYPE_CHECKING:
     from meshbox.config import Config
     from meshbox.serve.backup.shelf import Entry
-    from meshbox.store.manifest import Manifest
 
 backup = Group("backup", help="Make, list, check and restore backups.")
 
@@ -55,6 +54,7 @@ def create(options: Options) -> None:
     The server may run or not. How it went is shown by `meshbox status`, /health and the journal.
     """
     from meshbox.serve.backup.create import create
+    from meshbox.serve.backup.shelf import described
 
     config, file = _configuration(options)
     made = create(config, file)
@@ -66,7 +66,7 @@ def create(options: Options) -> None:
             "pruned": [str(one) for one in made.pruned],
         }
         left_out = [{"path": one.path, "why": one.why} for one in made.manifest.left_out]
-        write_data(options, {**_described(made.manifest), **found, **more, "leftOut": left_out})
+        write_data(options, {**described(made.manifest), **found, **more, "leftOut": left_out})
     for one in made.manifest.left_out:
         say(options, f"warning: left out {one.path}: {one.why}")
     if made.broken_audit_row is not None:
@@ -101,10 +101,11 @@ def verify(options: Options, archive: Path, key_file: Path | None) -> None:
     Without the private key, an encrypted one is only held against its checksum.
     """
     from meshbox.serve.backup.restore import verify
+    from meshbox.serve.backup.shelf import described
 
     found = verify(archive, _private_key(key_file))
     if options.is_for_machines:
-        inside = {} if found.manifest is None else _described(found.manifest)
+        inside = {} if found.manifest is None else described(found.manifest)
         write_data(options, {"archive": str(archive), "opened": found.manifest is not None, **inside})
     if found.manifest is None:
         say(options, f"{archive} is the file that was written; what is in it only the private key can tell")
@@ -127,6 +128,7 @@ def restore(options: Options, archive: Path, key_file: Path | None, root: Path, 
     of your own: they say where their files go.
     """
     from meshbox.serve.backup.restore import below, manifest_of, restore
+    from meshbox.serve.backup.shelf import described
 
     _set_up_log("info", "text")
     key = _private_key(key_file)
@@ -138,7 +140,7 @@ def restore(options: Options, archive: Path, key_file: Path | None, root: Path, 
     done = restore(archive, key, root, force=force)
     replaced = [str(path) for path in done.replaced]
     if options.is_for_machines:
-        write_data(options, {**_described(manifest), "replaced": replaced})
+        write_data(options, {**described(manifest), "replaced": replaced})
     for path in replaced:
         say(options, f"kept {path}")
     say(options, f"restored {manifest.nodes} nodes and {manifest.users} users; now start the server")
@@ -168,12 +170,9 @@ def keygen(options: Options) -> None:
 
     Whoever loses the private key can restore nothing; whoever finds it can read every backup.
     """
-    from meshbox.secrets import backup_key_text
-    from meshbox.wire.sealed import public_key_of
+    from meshbox.serve.backup.shelf import new_key_pair
 
-    private = os.urandom(32)
-    public = backup_key_text(public_key_of(private), "pub")
-    secret = backup_key_text(private, "key")
+    public, secret = new_key_pair()
     if options.is_for_machines:
         write_data(options, {"publicKey": public, "privateKey": secret})
         return
@@ -235,13 +234,4 @@ def _entry(entry: Entry) -> Json:
         "encrypted": bool(label.get("sealed")),
         **{name: label.get(name) for name in ("host", "version", "schema", "users", "nodes")},
         "fault": entry.fault,
-    }
-
-
-def _described(manifest: Manifest) -> Json:
-    label = manifest.label()
-    return {
-        "createdAt": rfc3339(manifest.created_at),
-        **{name: label[name] for name in ("host", "version", "schema", "users", "nodes")},
-        "files": [member.path for member in manifest.members],
     }

@@ -16,6 +16,9 @@ from typing import Any, Generic, TypeVar
 from meshbox.config.durations import format_duration, parse_duration
 from meshbox.secrets import backup_key_text, read_backup_key
 
+STATE_DIR = Path("/var/lib/meshbox")
+"""Defaults below this directory follow `state_dir` when that is given."""
+
 T = TypeVar("T")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}

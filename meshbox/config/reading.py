@@ -13,11 +13,11 @@ from typing import Any
 
 from meshbox.config.document import Document, printable, read_document
 from meshbox.config.keys import Key, build, keys
-from meshbox.config.kinds import found
+from meshbox.config.kinds import STATE_DIR, found
 from meshbox.config.legacy import IGNORED, REFUSED, RENAMED, WITH_ANOTHER
 from meshbox.config.network import Address
 from meshbox.config.rules import advise, check
-from meshbox.config.schema import STATE_DIR, Config
+from meshbox.config.schema import Config
 from meshbox.errors import ConfigError, Problem
 
 DEFAULT_FILE = Path("/etc/meshbox/config.yaml")

@@ -16,67 +16,10 @@ from typing import Literal
 
 from meshbox.config import kinds, network
 from meshbox.config.keys import key, section
-from meshbox.config.kinds import choice, listed, optional, whole
+from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
+from meshbox.config.upkeep import Acme, Backup, Http
 from meshbox.errors import Problem
-
-STATE_DIR = Path("/var/lib/meshbox")
-"""Defaults below this directory follow `state_dir` when that is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acme:
-    enabled: bool = key(
-        kinds.FLAG,
-        False,
-        "Get the TLS certificate for listen_addr from a certificate authority and renew it. Wants an https "
-        "server_url, and port 80 of its host to reach http.listen_addr. Without this key: true when "
-        "acme.domains are given.",
-    )
-    email: str = key(
-        kinds.TEXT, "", "Where the authority may write about the account. Let's Encrypt no longer does."
-    )
-    directory_url: str = key(
-        network.WEB_URL,
-        "https://acme-v02.api.letsencrypt.org/directory",
-        "The authority. For trying things out use Let's Encrypt's staging, whose limits are wide and whose "
-        "certificates nobody trusts, at https://acme-staging-v02.api.letsencrypt.org/directory.",
-    )
-    domains: tuple[str, ...] = key(
-        listed(network.HOST),
-        (),
-        "Names and addresses the certificate is for. Without any: the host of server_url. For an IP address "
-        "the short-lived kind is asked for.",
-    )
-    profile: str = key(
-        kinds.TEXT,
-        "",
-        "Kind of certificate to ask for, such as tlsserver or shortlived, where the authority has it. Empty: "
-        "shortlived for IP addresses, otherwise its default.",
-    )
-    ca_path: Path | None = key(
-        optional(kinds.PATH),
-        None,
-        "Certificates (PEM) by which the authority's own server is trusted instead of the system's, for a "
-        "private authority.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Http:
-    listen_addr: Address | None = key(
-        optional(network.ADDRESS),
-        None,
-        "A listener without TLS for port 80. It answers the challenges of certificate authorities, serves "
-        'what clients use there, and sends browsers to server_url. Without this key: ":80" when acme.enabled '
-        "is true, else off.",
-        example='":80"',
-    )
-    webroot: Path | None = key(
-        optional(kinds.PATH),
-        None,
-        "Directory below which .well-known/acme-challenge/ is served there, for certbot --webroot.",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,48 +143,6 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Offsite:
-    repository: str = key(
-        kinds.TEXT,
-        "",
-        "A restic repository that each backup is copied to, made when missing. Empty: none.",
-        example="sftp:backup@nas.example.com:/srv/meshbox",
-    )
-    password_path: Path | None = key(
-        optional(kinds.PATH), None, "File with the password of that repository. Keep it elsewhere as well."
-    )
-    environment_path: Path | None = key(
-        optional(kinds.PATH),
-        None,
-        "File of NAME=value lines for restic's environment, such as AWS_ACCESS_KEY_ID.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    directory: Path = key(kinds.PATH, STATE_DIR / "backups", "Where `meshbox backup create` puts archives.")
-    recipients: tuple[bytes, ...] = key(
-        listed(kinds.BACKUP_RECIPIENT),
-        (),
-        "Public keys that archives are encrypted to, from `meshbox backup keygen`; each private key alone "
-        "opens them and is only needed to restore. Empty: archives are not encrypted.",
-    )
-    keep_last: int = key(whole(1, 100_000), 3, "Of the archives, how many of the newest are kept.")
-    keep_daily: int = key(whole(0, 100_000), 14, "For how many days the last archive of the day is kept.")
-    keep_weekly: int = key(whole(0, 100_000), 8, "For how many weeks the last archive of the week is kept.")
-    keep_monthly: int = key(
-        whole(0, 100_000), 12, "For how many months the last archive of the month is kept."
-    )
-    max_age: float = key(
-        kinds.DURATION,
-        50 * 3600.0,
-        "A newest backup older than this is a warning of /health, as is none at all by then; 0 is no "
-        "warning.",
-    )
-    offsite: Offsite = section(Offsite, "A copy elsewhere, by restic.")
-
-
-@dataclass(frozen=True, slots=True)
 class Nameservers:
     global_: tuple[str, ...] = key(
         listed(network.RESOLVER),
@@ -309,13 +210,24 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    mode: Literal["file", "database"] = key(choice("file", "database"), "file", "Where the policy is kept.")
+    mode: Literal["file", "database"] | None = key(
+        optional(choice("file", "database")),
+        None,
+        "Where the policy is changed: in the file of policy.path, read at start and on reload, or in the "
+        "database, with `meshbox policy`. Empty: in the file when there is a path, else in the database. "
+        "Every version is kept in the database either way.",
+    )
     path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "The policy file. This version has no policy engine: every node may talk to every node, and a path "
-        "is refused.",
+        "The policy file, HuJSON or YAML; see docs/policy.md. Without any policy every node may talk to "
+        "every node.",
     )
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the policy is changed in; None: it is changed in the database."""
+        return None if self.mode == "database" else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from meshbox.serve.front import Doors, Front
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.notify import ServiceManager
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
 from meshbox.serve.relaymap import relay_map
 from meshbox.serve.relayroom import RelayRoom, relay_identity
@@ -108,6 +109,7 @@ class App:
         self._backups = Watch(
             config.state_dir, lambda: self.config.backup.max_age, time.time, self._started_at
         )
+        self._tasks: set[asyncio.Task[None]] = set()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
 
@@ -136,6 +138,8 @@ class App:
             doubts={"certificate": public_tls.worry, "backup": self._backups.worry},
         )
         self.health = Health(probes, loop.time)
+        self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
+        await self.desk.start()
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         await self._open_public(plant, public_tls, public_of(noise_private))
         await self._open_relay(plant.core)
@@ -222,6 +226,7 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
             started_at=self._started_at,
@@ -250,6 +255,13 @@ class App:
         manager.reloading()
         if self._reload.run():
             self.config = self._reload.config
+        reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
+        # The loop itself keeps only a weak hold of a task.
+        self._tasks.add(reading)
+        reading.add_done_callback(self._tasks.discard)
+
+    async def _reload_policy(self, manager: ServiceManager) -> None:
+        await self.desk.reload(self.config.policy)
         manager.ready(self.status())
 
     def _read_config(self) -> Config:
@@ -270,9 +282,12 @@ class App:
             server.close()
         if self._tls is not None:
             self._tls.close()
+        for task in self._tasks:
+            task.cancel()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            self.desk.close()
             if self._relay is not None:
                 self._relay.close()
             await asyncio.sleep(self.farewell)

@@ -208,7 +208,7 @@ class _Unpacked:
             raise BackupError("something was added to the end of the archive")
 
 
-def digest(path: Path) -> tuple[int, str]:
+def measure(path: Path) -> tuple[int, str]:
     """Size and SHA-256 of a file."""
     found, size = hashlib.sha256(), 0
     with path.open("rb") as file:

@@ -85,7 +85,7 @@ def _occupied(place: Place) -> bool:
         return False
     if not place.target.is_file():
         return True
-    return archive.digest(place.target) != (place.member.size, place.member.sha256)
+    return archive.measure(place.target) != (place.member.size, place.member.sha256)
 
 
 def _aside(path: Path) -> Path:

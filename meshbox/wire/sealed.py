@@ -17,6 +17,7 @@ Anybody with the public key can make such a file: it proves nothing about who di
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -189,4 +190,4 @@ def is_whole(pieces: Iterator[bytes]) -> bool:
         tail += piece
         digest.update(tail[:-HASH])
         tail = tail[-HASH:]
-    return digest.digest() == tail
+    return hmac.compare_digest(digest.digest(), tail)

@@ -31,7 +31,7 @@ def sources(tmp_path: Path) -> list[Path]:
 def described(sources: list[Path]) -> Manifest:
     members = []
     for name, path in zip(CONTENT, sources, strict=True):
-        size, sha256 = archive.digest(path)
+        size, sha256 = archive.measure(path)
         role = "database" if name.startswith("database") else "key"
         members.append(Member(name, f"/state/{name}", role, size, sha256, 0o600, "root", "root"))  # type: ignore[arg-type]
     return Manifest(1.0, "box", "0.1", "", "/state", 1, 1, 1, 1, tuple(members))

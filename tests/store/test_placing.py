@@ -13,7 +13,7 @@ from meshbox.store.placing import Place
 def place(tmp_path: Path) -> Place:
     source = tmp_path / "staged"
     source.write_text("restored")
-    size, sha256 = archive.digest(source)
+    size, sha256 = archive.measure(source)
     member = Member("files/0", "/state/deep/key", "key", size, sha256, 0o640, "nobody", "nogroup")
     return Place(member, source, tmp_path / "state/deep/key")
 

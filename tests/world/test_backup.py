@@ -26,7 +26,9 @@ def test_two_clients_come_back_to_a_restored_server_without_logging_in(lab: Lab,
     ana, ben = (lab.client(name, NEWEST).up(key) for name in ("ana", "ben"))
     ana.ping("ben")
     addresses = [client.addresses for client in (ana, ben)]
-    before = {name: (node["id"], node["nodeKey"], node["ipAddresses"]) for name, node in server.nodes().items()}
+    before = {
+        name: (node["id"], node["nodeKey"], node["ipAddresses"]) for name, node in server.nodes().items()
+    }
     archive = tmp_path / "archive"
     shutil.move(server.admin("backup", "create").out.strip(), archive)
 
@@ -41,7 +43,9 @@ def test_two_clients_come_back_to_a_restored_server_without_logging_in(lab: Lab,
     for one, other in ((ana, "ben"), (ben, "ana")):
         one.sees(other, online=True, within=40)
         assert one.status()["BackendState"] == "Running"
-    after = {name: (node["id"], node["nodeKey"], node["ipAddresses"]) for name, node in server.nodes().items()}
+    after = {
+        name: (node["id"], node["nodeKey"], node["ipAddresses"]) for name, node in server.nodes().items()
+    }
     assert after == before
     assert [client.addresses for client in (ana, ben)] == addresses
     # The log lies in the laboratory's state directory, so it came back too; what counts is what followed.

@@ -151,7 +151,7 @@ def _described(
 
 
 def _member(name: str, content: Path, path: Path, role: Role) -> Member:
-    size, sha256 = archive.digest(content)
+    size, sha256 = archive.measure(content)
     kind = path.stat()
     return Member(
         name=name,

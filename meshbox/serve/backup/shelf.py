@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from typing import Any
 
 from meshbox.config import Config
 from meshbox.errors import BackupError
+from meshbox.secrets import backup_key_text
+from meshbox.serve.api.moments import write_moment
 from meshbox.store import archive, retention
+from meshbox.store.manifest import Manifest
+from meshbox.wire.sealed import public_key_of
 
 PREFIX, SUFFIX, SEALED = "meshbox-", ".tar.zst", ".sealed"
 _NAME = re.compile(r"meshbox-(\d{8}T\d{6})Z\.tar\.zst(\.sealed)?")
@@ -54,6 +59,22 @@ def inventory(directory: Path) -> list[Entry]:
     except OSError as error:
         raise BackupError(f"backup.directory {directory} cannot be read: {error.strerror}") from None
     return found[::-1]
+
+
+def described(manifest: Manifest) -> dict[str, Any]:
+    """What is in an archive, for who can open it."""
+    label = manifest.label()
+    return {
+        "createdAt": write_moment(manifest.created_at),
+        **{name: label[name] for name in ("host", "version", "schema", "users", "nodes")},
+        "files": [member.path for member in manifest.members],
+    }
+
+
+def new_key_pair() -> tuple[str, str]:
+    """The public key for backup.recipients, and the private one."""
+    private = os.urandom(32)
+    return backup_key_text(public_key_of(private), "pub"), backup_key_text(private, "key")
 
 
 def prune(config: Config, dry_run: bool = False) -> list[Path]:
