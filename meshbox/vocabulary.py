@@ -23,10 +23,13 @@ class Event:
 
 
 FIELDS: dict[str, str] = {
+    "action": "what was done, as the audit names it",
     "actor": "who did it: local:<user>, api:<key>, file:<name>",
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
+    "count": "how many",
+    "detail": "more about an action",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
     "expires": "when something ends, RFC 3339",
     "fields": "names of the parts of a report",
@@ -38,6 +41,7 @@ FIELDS: dict[str, str] = {
     "names": "the domains and addresses a certificate is for",
     "node": "a node: its name, or its key in short form where it has none",
     "node_id": "a node's number, which is never used again",
+    "object": "what it was done to",
     "path": "the path of a request",
     "peer_ip": "the address somebody came from, after trusted proxies",
     "policy": "a version of the policy, by its number",
@@ -49,6 +53,7 @@ FIELDS: dict[str, str] = {
     "similar": "how many events like this one were only counted, after the last line of its kind",
     "traceback": "where in the code it happened",
     "url": "the URL clients are told",
+    "user": "a user, by name",
     "version": "of meshbox",
     "what": "the part of the server that is meant",
     "why": "the kind of trouble, one of a few words",
@@ -68,6 +73,22 @@ EVENTS: dict[str, Event] = {
         "Somebody called the API with a key that is unknown, expired or revoked. If it is a tool of yours, "
         "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
         "for the rest of it.",
+    ),
+    "audit_trim_failed": Event(
+        "error",
+        "old rows of the audit could not be removed: {err}",
+        "The text names the cause, usually a full disk. It is tried again tomorrow.",
+    ),
+    "audit_trimmed": Event(
+        "info",
+        "{count} rows of the audit older than audit.retention are gone",
+        "The audit itself has a row about it. Older backups still hold what went.",
+    ),
+    "audited": Event(
+        "info",
+        "{actor}: {action} {object} {detail}",
+        "Somebody changed something, and the audit has it: who, what, on which object. `meshbox audit list` "
+        "shows more of them, and is what counts: a log can be lost.",
     ),
     "backup_created": Event(
         "info",
@@ -223,7 +244,7 @@ EVENTS: dict[str, Event] = {
     ),
     "node_registered": Event(
         "info",
-        "node {node} (id {node_id}) registered from {peer_ip}",
+        "node {node} (id {node_id}) of {user} registered from {peer_ip}",
         "A new device joined the tailnet.",
     ),
     "page_failed": Event(

@@ -65,6 +65,10 @@ COMMANDS = {
         "Ask whether the server and its database answer; exit code 0 when they do.",
         LOOK,
     ),
+    "events": Lazy(
+        "meshbox.cli.events", "events", "Show what happened: the server's log events, the newest last.", LOOK
+    ),
+    "audit": Lazy("meshbox.cli.events", "audit", "Show who did what.", LOOK),
     "version": Lazy("meshbox.cli.server", "version", "Print the version of this program.", LOOK),
     "completion": Lazy("meshbox.cli.server", "completion", "Print the completion script for a shell.", LOOK),
     "configtest": Lazy(

@@ -18,7 +18,7 @@ from meshbox.config import kinds, network
 from meshbox.config.keys import key, section
 from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
-from meshbox.config.upkeep import Acme, Backup, Http
+from meshbox.config.upkeep import Acme, Audit, Backup, Http
 from meshbox.errors import Problem
 
 
@@ -320,6 +320,7 @@ class Config:
     node: Node = section(Node, "How long nodes stay.")
     derp: Derp = section(Derp, "Relays, for nodes that cannot reach each other directly.")
     database: Database = section(Database, "Where everything is kept.")
+    audit: Audit = section(Audit, "Who did what.")
     backup: Backup = section(Backup, "Copies of everything that must survive.")
     dns: Dns = section(Dns, "Names and resolvers.")
     log: Log = section(Log, "What is logged, and how.")

@@ -106,3 +106,12 @@ class Backup:
         "warning.",
     )
     offsite: Offsite = section(Offsite, "A copy elsewhere, by restic.")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    retention: float = key(
+        kinds.DURATION,
+        730 * 86_400.0,
+        "How long a row of the audit is kept; 0 is for ever. A row has about 150 bytes.",
+    )

@@ -118,7 +118,9 @@ def journal_fields(line: Line) -> Iterable[tuple[str, str]]:
     yield "MESSAGE", on_one_line(line.text)
     yield "MESHBOX_EVENT", line.event
     for name, value in line.fields.items():
-        yield f"MESHBOX_{name.upper()}", on_one_line(_plain(value))
+        # An empty field would be found by nobody and shown to everybody.
+        if value != "":
+            yield f"MESHBOX_{name.upper()}", on_one_line(_plain(value))
 
 
 def _value(value: str | int | float | bool) -> str:

@@ -25,6 +25,7 @@ from meshbox.secrets import load_or_create_key
 from meshbox.serve import api, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
+from meshbox.serve.auditing import Trimmer, mirror
 from meshbox.serve.backup.status import Watch
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
@@ -41,6 +42,7 @@ from meshbox.serve.scrape import Gauges, samples
 from meshbox.serve.sites import Monitor, Sites
 from meshbox.serve.web import PublicPages
 from meshbox.store import store as sqlite
+from meshbox.store.audit import Entry, Search
 from meshbox.wire.noise import public_of
 
 FAREWELL = 0.3
@@ -127,7 +129,10 @@ class App:
         relay_key = identity.public_key if identity else None
         self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
-        self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
+        store.on_audit = mirror
+        trimmer = Trimmer(store.trim_audit, lambda: self.config.audit.retention, time.time, loop.time)
+        ground = Ground(store, noise_private, derp_map)
+        self._plant = plant = assemble(config, ground, loop, [trimmer.beat])
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
         probes = Probes(
@@ -236,6 +241,7 @@ class App:
             ),
             troubles=lambda: (self.health.problems(), self.health.doubts()),
             facts=self._facts,
+            audit=self._search_audit,
         )
 
     # While it runs
@@ -247,6 +253,10 @@ class App:
     def _facts(self) -> dict[str, object]:
         tls_facts = {} if self._tls is None else self._tls.facts()
         return {"certificate": tls_facts, "backup": self._backups.facts()}
+
+    def _search_audit(self, wanted: Search) -> list[Entry]:
+        assert self._store is not None
+        return self._store.search_audit(wanted)
 
     def _count_certificate(self, result: str) -> None:
         self.plant.core.metrics.count("meshbox_certificate_renewals_total", result)

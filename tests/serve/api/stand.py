@@ -135,6 +135,7 @@ class Stand:
             observe=lambda method, route, status, seconds: self.seen.append((method, route, status)),
             troubles=lambda: (self.problems, self.doubts),
             facts=lambda: self.facts,
+            audit=self.store.search_audit,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
         public = web.AppRunner(
