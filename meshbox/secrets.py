@@ -33,10 +33,14 @@ SECRET_LENGTH = 43
 KEY_FILE_MODE = 0o600
 KEY_FILE_BYTES = 1024
 """A key file has 73 bytes; more is some other file, given by mistake."""
+LEAST_TOKEN = 32
+"""Characters of a shared token. It is the only lock of a door that the whole net can knock at."""
+TOKEN_FILE_BYTES = 4096
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _TOKEN = re.compile(rf"mb-(auth|api)-([0-9A-Za-z]{{{PREFIX_LENGTH}}})-([0-9A-Za-z]{{{SECRET_LENGTH}}})")
 _BACKUP_KEY = re.compile(r"mb-backup-(pub|key)-([0-9a-f]{72})")
-_KEY_FILE = re.compile(rb"privkey:([0-9a-fA-F]{64})\s*")
+_KEY_FILE = re.compile(rb"""(?:\s*\{\s*"PrivateKey":\s*")?privkey:([0-9a-fA-F]{64})(?:"\s*\})?\s*""")
+"""Also as the official derper keeps it, so that its relay can become one of ours without a new key."""
 
 
 class Secret(str):
@@ -112,6 +116,21 @@ def read_backup_key(text: str, kind: BackupKeyKind) -> bytes:
 
 def _check_bytes(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()[:BACKUP_CHECK_BYTES]
+
+
+def read_token(path: Path) -> Secret:
+    """A token that two machines share, from a file. Raises KeyFileError."""
+    try:
+        with path.open() as file:
+            text = file.read(TOKEN_FILE_BYTES).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise KeyFileError(f"{path}: cannot be used as a token file: {reason}") from None
+    if len(text) < LEAST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
+        raise KeyFileError(
+            f"{path}: wants one line of at least {LEAST_TOKEN} characters; openssl rand -hex 32 makes one"
+        )
+    return Secret(text)
 
 
 def load_or_create_key(path: Path, entropy: Callable[[int], bytes]) -> bytes:

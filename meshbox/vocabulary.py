@@ -28,7 +28,7 @@ FIELDS: dict[str, str] = {
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
-    "count": "how many",
+    "count": "how many of what the text names",
     "detail": "more about an action",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
     "expires": "when something ends, RFC 3339",
@@ -168,11 +168,62 @@ EVENTS: dict[str, Event] = {
         "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
         "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
     ),
+    "derp_map_fetched": Event(
+        "info",
+        "{url} has a new DERP map with {count} regions",
+        "The map is checked, kept on disk and told to the clients.",
+    ),
+    "derp_map_not_fetched": Event(
+        "warning",
+        "the DERP map at {url} cannot be had: {reason}",
+        "What was fetched before stays in force, over restarts too. It is tried again, at first after "
+        "seconds.",
+    ),
+    "derp_map_not_kept": Event(
+        "warning",
+        "a fetched DERP map cannot be kept in {path}: {reason}",
+        "It is in force, but after a restart it has to be fetched again before clients hear of it.",
+    ),
+    "derp_map_unusable": Event(
+        "error",
+        "the DERP map cannot be put together: {reason}",
+        "A fetched map and a file do not fit together, for instance because two nodes have one name. The map "
+        "before stays in force.",
+    ),
+    "derp_push_refused": Event(
+        "warning",
+        "a push to this relay from {peer_ip} showed a wrong token",
+        "Somebody tried to tell this relay who is admitted. If it is your control server, give it the token "
+        "that stands in the file of admission.token_path.",
+    ),
+    "derp_set_not_kept": Event(
+        "error",
+        "the set of admitted nodes could not be kept in {path}: {reason}",
+        "The relay works on, but after a restart it lets nobody in until control pushes again. Make room on "
+        "the disk, or let the relay write there.",
+    ),
+    "derp_set_not_read": Event(
+        "warning",
+        "the kept set of admitted nodes in {path} cannot be used: {reason}",
+        "The relay starts without it and lets nobody in until control pushes, usually within a second.",
+    ),
+    "derp_verify_failed": Event(
+        "error",
+        "{url} does not say whether clients are admitted: {reason}",
+        "The relay asks this URL for each client that connects and got no proper answer. Unless it fails "
+        "open, new clients stay out; those connected stay.",
+    ),
     "flush_failed": Event(
         "error",
         "reports of nodes could not be written: {err}",
         "What nodes told about themselves is kept in memory and written as soon as the database takes it. "
         "The text names the cause, usually a full disk.",
+    ),
+    "handover_failed": Event(
+        "error",
+        "a connection for the relay could not be handed over on {path}: {reason}",
+        "Clients that asked for the relay on our port were turned away. Start the relay (meshbox derp with "
+        "handover_socket), or look at who may write to the socket.",
     ),
     "handshake_refused": Event(
         "info",
@@ -242,6 +293,22 @@ EVENTS: dict[str, Event] = {
         "A client stopped reading its map stream, usually because its network has gone. It comes back by "
         "itself.",
     ),
+    "mesh_is_self": Event(
+        "info",
+        "{address} among mesh.peers is this relay itself",
+        "All relays of a region may have one list; nothing has to be done.",
+    ),
+    "mesh_peer_away": Event(
+        "warning",
+        "the relay {address} of this region cannot be reached: {reason}",
+        "Clients here and there do not reach each other through the relays. It is tried again every five "
+        "seconds; look whether it runs, and whether both have the same mesh key.",
+    ),
+    "mesh_peer_joined": Event(
+        "info",
+        "the relay {address} of this region is connected",
+        "Clients of both relays reach each other.",
+    ),
     "node_registered": Event(
         "info",
         "node {node} (id {node_id}) of {user} registered from {peer_ip}",
@@ -284,6 +351,50 @@ EVENTS: dict[str, Event] = {
         "a registration from {peer_ip} was refused: {reason}",
         "A device showed a key that is wrong, used up or expired, or asked for tags it may not have. Its "
         "user sees the same text.",
+    ),
+    "relay_is_open": Event(
+        "warning",
+        "this relay is open: whoever reaches {address} may use it",
+        "It was started with `--admit all`. Fine for a lab; never leave it so on the open net.",
+    ),
+    "relay_not_told": Event(
+        "warning",
+        "the relay {address} cannot be told who is admitted: {reason}",
+        "It is tried every second. Until then the relay admits whom it was told of last; a node deleted "
+        "meanwhile can go on using it.",
+    ),
+    "relay_pinned": Event(
+        "info",
+        "clients reach this relay with CertName {key} in the DERP map",
+        "Without a certificate of an authority the relay made one itself. Put this text as certname into the "
+        "file that describes the relay (derp.paths of the control server).",
+    ),
+    "relay_reloaded": Event(
+        "info",
+        "the certificate was read again",
+        "The relay was asked to reload. Connections go on with what they have; new ones get the new "
+        "certificate.",
+    ),
+    "relay_started": Event(
+        "info",
+        "relay {version} listens on {address} and admits {reason}",
+        "The relay is ready.",
+    ),
+    "relay_stopped": Event(
+        "info",
+        "the relay has stopped",
+        "All connections were ended. Clients come back within seconds once a relay listens again.",
+    ),
+    "relay_told_again": Event(
+        "info",
+        "the relay {address} knows who is admitted again",
+        "It answers, and was told everything that changed.",
+    ),
+    "relay_waits_for_control": Event(
+        "warning",
+        "nobody is admitted until control pushes to {path}",
+        "The relay was never told who may use it. Name this socket (or the address of this relay) in "
+        "derp.push of the control server; it pushes within a second.",
     ),
     "reload_refused": Event(
         "error",

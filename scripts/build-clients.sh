@@ -16,27 +16,8 @@ versions=${*:-${MESHBOX_CLIENTS:-1.102.5 1.80.3 1.68.0}}
 newest=1.102.5
 module=tailscale.com
 
-say() { printf '%s\n' "build-clients: $*"; }
-
+# shellcheck source=scripts/go.sh
 . "$root/scripts/go.sh"
-
-# Built into a directory of its own first: an interrupted build leaves nothing that looks finished.
-install_at() {
-    version=$1; destination=$2; shift 2
-    mkdir -p "$destination.part"
-    began=$(date +%s)
-    for command in "$@"; do
-        say "building $command $version"
-        GOBIN=$destination.part GOTOOLCHAIN=auto CGO_ENABLED=0 GOFLAGS= \
-            nice "$go" install -p "${MESHBOX_BUILD_JOBS:-2}" -trimpath \
-            -ldflags "-s -w -X $module/version.shortStamp=$version -X $module/version.longStamp=$version" \
-            "$module/cmd/$command@v$version"
-    done
-    rm -rf "$destination"
-    mv "$destination.part" "$destination"
-    say "$version ready in $(( $(date +%s) - began )) s: $destination"
-}
-
 need_go
 
 mkdir -p "$clients"

@@ -11,7 +11,7 @@ version=2.10.1
 module=github.com/letsencrypt/pebble/v2
 place=${MESHBOX_PEBBLE_CACHE:-$root/.cache/pebble}/$version
 
-say() { printf '%s\n' "build-pebble: $*"; }
+# shellcheck source=scripts/go.sh
 . "$root/scripts/go.sh"
 
 if [ -x "$place/pebble" ] && [ -x "$place/pebble-challtestsrv" ]; then

@@ -30,6 +30,9 @@ COMMANDS = {
         "meshbox.cli.quickstart", "quickstart", "Start a server at once and show how to join it.", RUN
     ),
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
+    "derp": Lazy(
+        "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN
+    ),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
     "backup": Lazy("meshbox.cli.backup", "backup", "Make, list, check and restore backups.", RUN),
     "users": Lazy(

@@ -36,11 +36,11 @@ class Entry:
 
 EXIT_CODES = (
     ("0", "it was done"),
-    ("1", "it failed, or the server is not healthy"),
+    ("1", "it failed, the server is not healthy, or the answer is no"),
     ("2", "wrong usage, or a value that cannot be used"),
-    ("3", "there is no such user, node, key or registration"),
+    ("3", "there is no such user, node, key, registration or version"),
     ("4", "refused: not allowed, or nobody said yes"),
-    ("5", "conflict: it exists already, is in use, or the name is ambiguous"),
+    ("5", "conflict: it exists already, is in use, was changed meanwhile, or the name is ambiguous"),
     ("6", "no server answers"),
     ("7", "no address is free for another node"),
     ("10", "the configuration has problems"),
@@ -57,6 +57,7 @@ EXIT_CODES = (
 
 VARIABLES = (
     ("MESHBOX_CONFIG", "configuration file, when -c is not given"),
+    ("MESHBOX_RELAY_CONFIG", "configuration file of `meshbox derp`, when -c is not given"),
     ("MESHBOX_UNIX_SOCKET", "the server's socket, when no configuration file says so"),
     ("MESHBOX_CLI_ADDRESS", "a server elsewhere, as --server"),
     ("MESHBOX_CLI_API_KEY", "the API key for it, when --token-file is not given"),
@@ -73,11 +74,11 @@ def entries(group: Group = meshbox, prefix: str = "meshbox") -> Iterator[Entry]:
         if command is None or command.hidden or is_hidden:
             continue
         words = f"{prefix} {name}"
-        if isinstance(command, Group):
-            yield from entries(command, words)
-        else:
+        if not isinstance(command, Group) or command.invoke_without_command:
             aliases = tuple(alias for alias, target in group.aliases.items() if target == name)
             yield _entry(command, words, aliases)
+        if isinstance(command, Group):
+            yield from entries(command, words)
 
 
 def common() -> tuple[Flag, ...]:

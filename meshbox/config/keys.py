@@ -36,10 +36,6 @@ class Key:
     help: str
     example: str
 
-    @property
-    def variable(self) -> str:
-        return "MESHBOX_" + self.path.replace(".", "_").upper()
-
 
 def yaml_name(attribute: str) -> str:
     return attribute.removesuffix("_")

@@ -1,15 +1,15 @@
 """From a YAML file and the environment to a Config, or to all its problems at once.
 
-Order of origin: the default, then the file, then the environment. A key with a bad value is
-reported and its default stands in, so that the rules over the whole can still look for more.
+Order of origin: the default, then the file, then the environment, then the command line. A key with a bad
+value is reported and its default stands in, so that the rules over the whole can still look for more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from meshbox.config.document import Document, printable, read_document
 from meshbox.config.keys import Key, build, keys
@@ -20,11 +20,35 @@ from meshbox.config.rules import advise, check
 from meshbox.config.schema import Config
 from meshbox.errors import ConfigError, Problem
 
+T = TypeVar("T")
 DEFAULT_FILE = Path("/etc/meshbox/config.yaml")
 FILE_VARIABLE = "MESHBOX_CONFIG"
-NOT_KEYS = (FILE_VARIABLE, "MESHBOX_CLI", "MESHBOX_BUILD")
-"""Beginnings of variables that are for the command line and the build, not for the server."""
+NOT_KEYS = (FILE_VARIABLE, "MESHBOX_CLI", "MESHBOX_BUILD", "MESHBOX_RELAY")
+"""Beginnings of variables that are for the command line, the build and the relay, not for the server."""
 _EMPTY: tuple[object, ...] = (None, "", [], {}, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema(Generic[T]):
+    """One kind of configuration file: the dataclass of its keys, where it lies, and its rules.
+
+    `prefix` begins the environment variables of its keys, `file_variable` names the file; variables that
+    begin with one of `not_keys` are somebody else's. Defaults below `state_dir` follow the key of that name.
+    `imply` gives defaults that depend on other keys, from (values, paths that were given).
+    """
+
+    root: type[T]
+    file: Path
+    file_variable: str
+    prefix: str
+    not_keys: tuple[str, ...]
+    state_dir: Path
+    check: Callable[[T], Iterator[Problem]]
+    advise: Callable[[T], Iterator[Problem]]
+    imply: Callable[[Mapping[str, Any], set[str]], Iterator[tuple[str, Any]]]
+
+    def variable(self, key: Key) -> str:
+        return self.prefix + key.path.replace(".", "_").upper()
 
 
 @dataclass(slots=True)
@@ -40,34 +64,44 @@ class _Findings:
 def load(path: Path | None, env: Mapping[str, str]) -> Config:
     """Read the configuration. Without `path`: $MESHBOX_CONFIG, then /etc/meshbox/config.yaml, then
     defaults and environment alone. Raises ConfigError with every problem there is."""
-    file = find_file(path, env)
+    return load_as(CONTROL, path, env)
+
+
+def load_as(
+    schema: Schema[T], path: Path | None, env: Mapping[str, str], flags: Mapping[str, Any] | None = None
+) -> T:
+    """The same for any kind of file. `flags` are raw values by path that the command line gave."""
+    file = find_file(path, env, schema)
     document = Document() if file is None else read_document(file)
     findings = _Findings(problems=list(document.problems))
-    _take_file(document, findings)
-    _take_environment(env, findings)
+    _take_file(schema, document, findings)
+    _take_environment(schema, env, findings)
+    for key, raw in (flags or {}).items():
+        findings.raw[key], findings.origins[key] = raw, "command line"
     base = Path.cwd() if file is None else file.absolute().parent
-    values = _values(findings, base)
-    source = str(file or "the environment")
-    config = build(Config, values, source=source, origins=findings.origins)
+    values = _values(schema, findings, base)
+    source = str(file or ("the command line" if flags else "the environment"))
+    config = build(schema.root, values, source=source, origins=findings.origins)
     reported = {problem.path for problem in findings.problems}
-    findings.problems += [problem for problem in check(config) if problem.path not in reported]
+    findings.problems += [problem for problem in schema.check(config) if problem.path not in reported]
     if findings.problems:
         raise ConfigError(source, findings.problems)
-    warnings = (*findings.warnings, *advise(config))
-    return build(Config, values, source=source, origins=findings.origins, warnings=warnings)
+    warnings = (*findings.warnings, *schema.advise(config))
+    return build(schema.root, values, source=source, origins=findings.origins, warnings=warnings)
 
 
-def find_file(path: Path | None, env: Mapping[str, str]) -> Path | None:
+def find_file(path: Path | None, env: Mapping[str, str], schema: Schema[Any] | None = None) -> Path | None:
     """The file `load` would read, or None when there is none."""
+    schema = schema or CONTROL
     if path is not None:
         return path
-    if named := env.get(FILE_VARIABLE):
+    if named := env.get(schema.file_variable):
         return Path(named)
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    return schema.file if schema.file.exists() else None
 
 
-def _take_file(document: Document, findings: _Findings) -> None:
-    known = {key.path: key for key in keys(Config)}
+def _take_file(schema: Schema[Any], document: Document, findings: _Findings) -> None:
+    known = {key.path: key for key in keys(schema.root)}
     sections = {path.rpartition(".")[0] for path in known} - {""}
     sections |= {path.rpartition(".")[0] for path in sections} - {""}
     for path, raw in _flat(document.values, known, sections):
@@ -144,12 +178,12 @@ def _did_you_mean(path: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else "; remove it"
 
 
-def _take_environment(env: Mapping[str, str], findings: _Findings) -> None:
-    variables = {key.variable: key for key in keys(Config)}
+def _take_environment(schema: Schema[Any], env: Mapping[str, str], findings: _Findings) -> None:
+    variables = {schema.variable(key): key for key in keys(schema.root)}
     for name, text in sorted(env.items()):
         key = variables.get(name)
         if key is None:
-            if name.startswith("MESHBOX_") and not name.startswith(NOT_KEYS):
+            if name.startswith(schema.prefix) and not name.startswith(schema.not_keys):
                 hint = _did_you_mean(name, list(variables)).replace("; remove it", "")
                 findings.warnings.append(Problem(name, f"in the environment names no key{hint}"))
         elif not key.kind.in_environment:
@@ -161,9 +195,9 @@ def _take_environment(env: Mapping[str, str], findings: _Findings) -> None:
             findings.origins[key.path] = f"environment, {name}"
 
 
-def _values(findings: _Findings, base: Path) -> dict[str, Any]:
+def _values(schema: Schema[Any], findings: _Findings, base: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for key in keys(Config):
+    for key in keys(schema.root):
         values[key.path] = key.default
         if key.path in findings.raw:
             try:
@@ -173,18 +207,23 @@ def _values(findings: _Findings, base: Path) -> dict[str, Any]:
                 findings.problems.append(Problem(key.path, f"{fault} ({where})"))
                 continue
             values[key.path] = value if key.kind.settle is None else key.kind.settle(value, base)
-    for path, value in _implied(values, set(findings.raw)):
+    for path, value in _settled(schema, values, set(findings.raw)):
         values[path] = value
-    for key in keys(Config):
+    for path, value in schema.imply(values, set(findings.raw)):
+        values[path] = value
+    for key in keys(schema.root):
         findings.origins.setdefault(key.path, "default")
     return values
 
 
+def _settled(schema: Schema[Any], values: Mapping[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
+    for path, value in values.items():
+        if path not in given and isinstance(value, Path) and value.is_relative_to(schema.state_dir):
+            yield path, values["state_dir"] / value.relative_to(schema.state_dir)
+
+
 def _implied(values: Mapping[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
     """Defaults that depend on other keys."""
-    for path, value in values.items():
-        if path not in given and isinstance(value, Path) and value.is_relative_to(STATE_DIR):
-            yield path, values["state_dir"] / value.relative_to(STATE_DIR)
     # One prefix alone means that the other family is off, as Headscale reads it.
     for one, other in (("prefixes.v4", "prefixes.v6"), ("prefixes.v6", "prefixes.v4")):
         if one in given and other not in given:
@@ -195,3 +234,8 @@ def _implied(values: Mapping[str, Any], given: set[str]) -> Iterator[tuple[str, 
         yield "http.listen_addr", Address(":80")
     if "dns.override_local_dns" not in given:
         yield "dns.override_local_dns", bool(values["dns.nameservers.global"])
+
+
+CONTROL = Schema(
+    Config, DEFAULT_FILE, FILE_VARIABLE, "MESHBOX_", NOT_KEYS, STATE_DIR, check, advise, _implied
+)

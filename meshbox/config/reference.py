@@ -7,6 +7,7 @@ from itertools import groupby
 
 from meshbox.config.keys import Key, keys
 from meshbox.config.legacy import IGNORED, REFUSED, RENAMED
+from meshbox.config.relay import RelayConfig
 from meshbox.config.rendering import default_text
 from meshbox.config.schema import Config
 
@@ -29,13 +30,23 @@ out, `meshbox config show` prints what is in force and where each value came fro
 """
 
 
+RELAY_HEAD = """\
+## The relay on its own: `/etc/meshbox/derp.yaml`
+
+`meshbox derp` has a file of its own (`meshbox/config/relay.py`): the one given with `-c`, else the
+one `$MESHBOX_RELAY_CONFIG` names, else `/etc/meshbox/derp.yaml`, else none. Its variables begin with
+`MESHBOX_RELAY_`, as in `MESHBOX_RELAY_ADMISSION_MODE=url`; options of the command override both.
+"""
+
+
 def reference() -> str:
-    return "\n".join([HEAD, *_sections(), *_legacy()]) + "\n"
+    relay = [RELAY_HEAD, *_sections(RelayConfig, "### The relay: ")]
+    return "\n".join([HEAD, *_sections(Config, "## "), *relay, *_legacy()]) + "\n"
 
 
-def _sections() -> Iterator[str]:
-    for section, members in groupby(keys(Config), key=lambda key: key.path.rpartition(".")[0]):
-        yield f"## {f'`{section}`' if section else 'Top level'}\n"
+def _sections(cls: type, heading: str) -> Iterator[str]:
+    for section, members in groupby(keys(cls), key=lambda key: key.path.rpartition(".")[0]):
+        yield f"{heading}{f'`{section}`' if section else 'Top level'}\n"
         yield "| Key | Kind | Default | Meaning |"
         yield "|---|---|---|---|"
         yield from (_row(key) for key in members)

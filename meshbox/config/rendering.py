@@ -36,7 +36,7 @@ def default_text(key: Key) -> str:
     return scalar(key.kind.write(key.default))
 
 
-def show(config: Config, origins: Mapping[str, str] | None = None) -> str:
+def show(config: object, origins: Mapping[str, str] | None = None) -> str:
     """What is in force, as a file that loads to the same. With `origins` (Config.origins) each
     line says where its value came from."""
 
@@ -44,10 +44,10 @@ def show(config: Config, origins: Mapping[str, str] | None = None) -> str:
         text = f"{indent}{name}: {scalar(key.kind.write(value_at(config, key.path)))}"
         yield text if origins is None else f"{text:<59} # {origins.get(key.path, 'default')}"
 
-    return "\n".join(_walk(line)) + "\n"
+    return "\n".join(_walk(line, type(config))) + "\n"
 
 
-def sample() -> str:
+def sample(cls: type = Config) -> str:
     """A commented file with every key. Only what must be set is set; the rest shows its default,
     so that a later version's better default takes effect."""
 
@@ -66,12 +66,12 @@ def sample() -> str:
     head = [
         "# The configuration of meshbox. Every key, with its default; docs/config.md has the same as a table."
     ]
-    return "\n".join([*head, *_walk(lines, headed=True)]) + "\n"
+    return "\n".join([*head, *_walk(lines, cls, headed=True)]) + "\n"
 
 
 def _walk(
     line: Callable[[Key, str, str], Iterator[str]],
-    cls: type = Config,
+    cls: type,
     prefix: str = "",
     *,
     headed: bool = False,

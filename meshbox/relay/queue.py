@@ -74,15 +74,16 @@ class Lane:
 
 class Outbox:
     """The two lanes of a client, and its control frames, which go first. `pong` is the echo of the one
-    ping that is still to be answered."""
+    ping that is still to be answered, `since` the time at which the oldest packet began to wait."""
 
-    __slots__ = ("_control", "data", "disco", "pong")
+    __slots__ = ("_control", "data", "disco", "pong", "since")
 
     def __init__(self) -> None:
         self._control: list[bytes] = []
         self.disco = Lane()
         self.data = Lane()
         self.pong = b""
+        self.since = 0.0
 
     def __bool__(self) -> bool:
         """Does anything wait?"""
@@ -92,8 +93,10 @@ class Outbox:
     def packets(self) -> int:
         return self.disco.packets + self.data.packets
 
-    def push_control(self, frame: bytes) -> None:
+    def push_control(self, frame: bytes) -> int:
+        """Gives how many wait now."""
         self._control.append(frame)
+        return len(self._control)
 
     def take_control(self) -> list[Piece]:
         frames: list[Piece] = list(self._control)

@@ -7,11 +7,9 @@ announced; the command line prints it and ends with its exit code.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import math
 import os
-import resource
 import signal
 import socket
 import time
@@ -30,16 +28,19 @@ from meshbox.serve.backup.status import Watch
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
+from meshbox.serve.handover import HandOver
 from meshbox.serve.health import Health, Probes
+from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
+from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
-from meshbox.serve.relaymap import relay_map
-from meshbox.serve.relayroom import RelayRoom, relay_identity
+from meshbox.serve.relayroom import RelayRoom
+from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
 from meshbox.serve.scrape import Gauges, samples
-from meshbox.serve.sites import Monitor, Sites
+from meshbox.serve.sites import Sites
 from meshbox.serve.web import PublicPages
 from meshbox.store import store as sqlite
 from meshbox.store.audit import Entry, Search
@@ -59,7 +60,7 @@ def run(config: Config, source: Path | None = None, on_ready: Callable[[], None]
     log.setup(config.log.level, config.log.format)
     for problem in config.warnings:
         log.emit("config_warning", key=problem.path, reason=problem.text)
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     asyncio.run(_serve(config, source, on_ready))
 
 
@@ -106,7 +107,8 @@ class App:
         self._plant: Plant | None = None
         self._relay: RelayRoom | None = None
         self._tls: PublicTls | None = None
-        self._pin = ""
+        self._handover = hand_over_of(config)
+        self._relays: Relays | None = None
         self._started_at = time.time()
         self._backups = Watch(
             config.state_dir, lambda: self.config.backup.max_age, time.time, self._started_at
@@ -123,9 +125,9 @@ class App:
     async def open(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
         noise_private = load_or_create_key(config.noise.private_key_path, os.urandom)
-        identity = relay_identity(config)
-        self._pin = identity.pin if identity else ""
-        derp_map = relay_map(config, self._pin)
+        self._relays = relays = Relays(config)
+        identity = relays.identity
+        derp_map = relays.map_for(config)
         relay_key = identity.public_key if identity else None
         self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
@@ -152,6 +154,7 @@ class App:
         await self._open_monitor(plant, public_tls)
         plant.pulse.start()
         public_tls.start()
+        relays.start(plant.core)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -217,7 +220,11 @@ class App:
         def front() -> asyncio.BaseProtocol:
             return Front(doors)
 
-        factory = front if certificate is None else tls.wrap(front, lambda: certificate.context)
+        factory: Callable[[], asyncio.BaseProtocol] = front
+        if certificate is not None:
+            factory = tls.wrap(front, lambda: certificate.context)
+            if self._handover is not None and key == "listen_addr":
+                factory = self._handover.wrap(factory)
         listener = self._bind(address, key)
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
@@ -265,6 +272,8 @@ class App:
         manager.reloading()
         if self._reload.run():
             self.config = self._reload.config
+            if self._relays is not None:
+                self._relays.adopt(self.config)
         reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
         # The loop itself keeps only a weak hold of a task.
         self._tasks.add(reading)
@@ -279,7 +288,8 @@ class App:
 
     def _swap_files(self, config: Config) -> None:
         """Take over new certificates and relay maps; raises before anything was changed."""
-        derp_map = relay_map(config, self._pin)
+        assert self._relays is not None, "the server is not open"
+        derp_map = self._relays.map_for(config)
         own = self._relay.identity.certificate if self._relay is not None else None
         for certificate in (self._tls, own):
             if certificate is not None:
@@ -294,6 +304,10 @@ class App:
             self._tls.close()
         for task in self._tasks:
             task.cancel()
+        if self._handover is not None:
+            self._handover.close()
+        if self._relays is not None:
+            self._relays.close()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
@@ -309,9 +323,9 @@ class App:
         log.flush(math.inf)
 
 
-def _raise_descriptor_limit() -> None:
-    """Every node is a descriptor; the soft limit is often 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def hand_over_of(config: Config) -> HandOver | None:
+    """How connections for a relay on our port get there; None when there is no such relay."""
+    server = config.derp.server
+    if server.handover_socket is None or not server.host_name:
+        return None
+    return HandOver(server.host_name, server.handover_socket)

@@ -1,8 +1,10 @@
 """The relay as a server: connections come from the front after their HTTP upgrade.
 
 Who may use it is asked of `admit`, with the node key the client has proved; if the question fails,
-the answer is no. `cut` ends a node's connections when it loses the right. `proved` is told of a
-connection whose client was admitted, so that it no longer counts as a stranger's.
+the answer is no. Where the answer takes its time (another server is asked), `verify` gives it later, and
+the client's frames wait. A client that shows `mesh_key` is another relay of the region: it is always
+admitted, and no rate limits it. `cut` ends a node's connections when it loses the right. `proved` is told of
+a connection whose client was admitted, so that it no longer counts as a stranger's.
 
 One timer looks after handshakes, keep-alives and stalled clients; one call per turn of the event
 loop writes what the turn has queued.
@@ -11,21 +13,25 @@ loop writes what the turn has queued.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from meshbox import log
-from meshbox.relay.admit import Identity
+from meshbox.errors import Malformed
+from meshbox.relay.admit import Hello, Identity
 from meshbox.relay.budget import Bucket
 from meshbox.relay.client import MAX_FRAME, Client
 from meshbox.relay.switch import Switch
 from meshbox.relay.wheel import Wheel
 from meshbox.serve.derplink import BUFFER_BYTES, DerpLink
 from meshbox.serve.head import RequestHead, short_answer
-from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION
+from meshbox.serve.websocket import Pipe
+from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION, PresentFlags, presence_of
 from meshbox.wire.keys import NodeKey
+from meshbox.wire.websocket import accept_upgrade
 
 HANDSHAKE_DEADLINE = 10.0
 """Seconds from the upgrade to the client's hello (derpserver.go)."""
@@ -42,9 +48,13 @@ BYTES_PER_SECOND = 16.0 * 1024 * 1024
 BURST_SECONDS = 0.25
 
 UPGRADES = ("derp", "websocket")
-"""`Upgrade: WebSocket` without the subprotocol `derp` is what very old clients say and then speak raw."""
+SUBPROTOCOL = "derp"
+"""`Upgrade: WebSocket` without this subprotocol is what very old clients say and then speak raw."""
 
-SILENT_REASONS = ("cut", "shutdown")
+SILENT_REASONS = ("cut", "refused", "shutdown")
+
+Verify = Callable[[NodeKey, str], Awaitable[bool]]
+"""(node key, address it came from) -> may it use this relay? Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class LinkCounters:
     malformed: int = 0
     handshake_timeouts: int = 0
     sclient_write_timeouts: int = 0
+    websocket_accepts: int = 0
 
 
 class DerpServer:
@@ -73,6 +84,8 @@ class DerpServer:
         admit: Callable[[bytes], bool],
         proved: Callable[[asyncio.Transport], None] = lambda transport: None,
         limits: DerpLimits | None = None,
+        verify: Verify | None = None,
+        mesh_key: bytes | None = None,
     ) -> None:
         self.identity = Identity(private_key)
         self.switch = Switch()
@@ -80,6 +93,9 @@ class DerpServer:
         self.view = memoryview(bytearray(BUFFER_BYTES))
         self.blocked: set[DerpLink] = set()
         self._admit = admit
+        self._verify = verify
+        self._mesh_key = mesh_key
+        self._questions: set[asyncio.Task[None]] = set()
         self._proved = proved
         self._limits = limits or DerpLimits()
         self._shaking: dict[DerpLink, float] = {}
@@ -102,28 +118,40 @@ class DerpServer:
         # Fast start: the client already speaks DERP and would read an HTTP answer as a frame.
         is_fast = head.headers.get("derp-fast-start") == "1"
         greeting = self.identity.greeting if is_fast else self._accepted_answer + self.identity.greeting
-        link = DerpLink(self, transport, head.peer)
+        is_not_ideal = bool(head.headers.get("ideal-node"))
+        if _is_websocket(head):
+            transport.write(accept_upgrade(head.headers, SUBPROTOCOL))
+            pipe = Pipe(transport)
+            self.counters.websocket_accepts += 1
+            link = DerpLink(self, pipe, head.peer, is_not_ideal)
+            transport.set_protocol(pipe)
+            self._begin(link, self.identity.greeting, b"")
+            if leftover:
+                pipe.data_received(leftover)
+            return
+        self._begin(DerpLink(self, transport, head.peer, is_not_ideal), greeting, leftover)
+
+    def _begin(self, link: DerpLink, greeting: bytes, leftover: bytes) -> None:
         self._shaking[link] = self.now() + HANDSHAKE_DEADLINE
         self._arm()
         link.start(greeting, leftover)
 
     def welcome(self, link: DerpLink, client_info: bytes) -> Client | None:
-        """A client said hello: its place at the switchboard, or None if it has none. Raises Malformed."""
+        """A client said hello: its place at the switchboard, or None if it has none or has to wait for
+        it. Raises Malformed."""
         hello = self.identity.open_client_info(client_info)
-        if not self._is_admitted(hello.key):
-            self.counters.refused += 1
-            log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
-            link.close("refused")
+        if self._is_mesh(hello):
+            return self._seat(link, hello, PresentFlags.MESH_PEER)
+        if self._verify is not None:
+            link.wait()
+            question = asyncio.ensure_future(self._ask(self._verify, link, hello))
+            self._questions.add(question)
+            question.add_done_callback(self._questions.discard)
             return None
-        now = self.now()
-        client = Client(hello.key, link, self.switch, self._budget(now), now)
-        self._shaking.pop(link, None)
-        self.switch.add(client, now)
-        # Before anything else: a prober takes any other frame here for a fault.
-        link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
-        self._schedule_keep_alive(link, now)
-        self._proved(link.transport)
-        return client
+        if not self._is_admitted(hello.key):
+            self._refuse(link, hello)
+            return None
+        return self._seat(link, hello)
 
     def cut(self, node_key: bytes) -> int:
         """End a node's connections; gives how many there were."""
@@ -173,6 +201,39 @@ class DerpServer:
             self.flush_soon()
 
     # -- inside
+
+    async def _ask(self, verify: Verify, link: DerpLink, hello: Hello) -> None:
+        is_admitted = await verify(hello.key, link.peer)
+        if link.transport.is_closing():
+            return
+        if is_admitted:
+            link.proceed(self._seat(link, hello))
+        else:
+            self._refuse(link, hello)
+
+    def _refuse(self, link: DerpLink, hello: Hello) -> None:
+        self.counters.refused += 1
+        log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
+        link.close("refused")
+
+    def _is_mesh(self, hello: Hello) -> bool:
+        if self._mesh_key is None or hello.mesh_key is None:
+            return False
+        return hmac.compare_digest(self._mesh_key, hello.mesh_key)
+
+    def _seat(self, link: DerpLink, hello: Hello, flags: int = 0) -> Client:
+        now = self.now()
+        budget = None if flags & PresentFlags.MESH_PEER else self._budget(now)
+        presence = _presence(link, hello, flags)
+        client = Client(hello.key, link, self.switch, budget, now, presence)
+        self._shaking.pop(link, None)
+        self.switch.add(client, now)
+        # Before anything else: a prober takes any other frame here for a fault.
+        link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
+        self._schedule_keep_alive(link, now)
+        transport = link.transport
+        self._proved(transport.outer if isinstance(transport, Pipe) else transport)
+        return client
 
     def _is_admitted(self, key: NodeKey) -> bool:
         try:
@@ -227,6 +288,14 @@ class DerpServer:
             self._schedule_keep_alive(link, now)
 
 
+def _presence(link: DerpLink, hello: Hello, flags: int) -> bytes:
+    flags |= PresentFlags.PROBER if hello.is_prober else 0
+    flags |= PresentFlags.NOT_IDEAL if link.is_not_ideal else 0
+    peername = link.transport.get_extra_info("peername")
+    port = int(peername[1]) if isinstance(peername, tuple) and len(peername) > 1 else 0
+    return presence_of(link.peer, port, flags or PresentFlags.REGULAR)
+
+
 def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]:
     """All have the same patience, so they are in the order of their deadlines."""
     for link, deadline in deadlines.items():
@@ -235,12 +304,17 @@ def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]
         yield link
 
 
-def _refusal(head: RequestHead) -> bytes | None:
+def _is_websocket(head: RequestHead) -> bool:
     wanted = head.headers.get("upgrade", "").lower()
-    if head.method != "GET" or wanted not in UPGRADES:
+    return wanted == "websocket" and head.has_token("sec-websocket-protocol", SUBPROTOCOL)
+
+
+def _refusal(head: RequestHead) -> bytes | None:
+    if head.method != "GET" or head.headers.get("upgrade", "").lower() not in UPGRADES:
         return short_answer(426, "DERP requires connection upgrade", [("Upgrade", "DERP")])
-    if wanted == "websocket" and head.has_token("sec-websocket-protocol", "derp"):
-        return short_answer(
-            501, "This relay does not speak DERP over WebSocket. Use the plain upgrade: DERP."
-        )
+    if _is_websocket(head):
+        try:
+            accept_upgrade(head.headers, SUBPROTOCOL)
+        except Malformed as error:
+            return short_answer(400, str(error))
     return None

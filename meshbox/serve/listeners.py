@@ -38,14 +38,28 @@ _TCP_OPTIONS = (
 
 
 class Inherited:
-    """Sockets that the service manager opened for us (LISTEN_FDS), so that a restart refuses nobody."""
+    """Sockets that the service manager opened for us (LISTEN_FDS), so that a restart refuses nobody. They
+    are known by their FileDescriptorName (LISTEN_FDNAMES) or by what they are bound to."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._sockets: list[socket.socket] = []
+        self._names: dict[socket.socket, str] = {}
         count = env.get("LISTEN_FDS", "")
+        names = env.get("LISTEN_FDNAMES", "").split(":")
         if env.get("LISTEN_PID", "") == str(os.getpid()) and count.isdigit():
-            for number in range(FIRST_INHERITED, FIRST_INHERITED + int(count)):
-                self._sockets.append(socket.socket(fileno=number))
+            for place in range(int(count)):
+                inherited = socket.socket(fileno=FIRST_INHERITED + place)
+                # Children that we start must not hold them open.
+                inherited.set_inheritable(False)
+                self._sockets.append(inherited)
+                self._names[inherited] = names[place] if place < len(names) else ""
+
+    def take_named(self, name: str) -> list[socket.socket]:
+        """All inherited sockets of that name, in the order of the unit."""
+        found = [inherited for inherited in self._sockets if self._names[inherited] == name]
+        for inherited in found:
+            self._sockets.remove(inherited)
+        return found
 
     def take(self, kind: socket.SocketKind, name: tuple[str, int] | str) -> socket.socket | None:
         """The inherited socket of this kind bound to (host, port) or to a path, if there is one."""
@@ -65,9 +79,14 @@ def listen_tcp(address: Address, key: str, inherited: Inherited) -> socket.socke
     sock = inherited.take(socket.SOCK_STREAM, (address.host, address.port)) or _bind(
         address, key, socket.SOCK_STREAM
     )
+    tune_tcp(sock)
+    return sock
+
+
+def tune_tcp(sock: socket.socket) -> None:
+    """Set our options on a listening TCP socket."""
     for level, option, value in _TCP_OPTIONS:
         sock.setsockopt(level, option, value)
-    return sock
 
 
 def listen_udp(address: Address, key: str, inherited: Inherited) -> socket.socket:
@@ -76,48 +95,50 @@ def listen_udp(address: Address, key: str, inherited: Inherited) -> socket.socke
     )
 
 
-def listen_unix(path: Path, mode: int, inherited: Inherited) -> socket.socket:
-    """The administration socket. What is left of a dead server is replaced, a live one is not.
+def listen_unix(
+    path: Path,
+    mode: int,
+    inherited: Inherited,
+    key: str = "unix_socket",
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> socket.socket:
+    """The socket for administration. What is left of a dead server is replaced, a live one is not.
 
     The mode is set before anybody can connect. Raises ListenError.
     """
-    taken = inherited.take(socket.SOCK_STREAM, str(path))
+    taken = inherited.take(kind, str(path))
     if taken is not None:
         return taken
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_UNIX, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path)
+        _remove_stale(path, key, kind)
         sock.bind(str(path))
         path.chmod(mode)
     except OSError as error:
         sock.close()
-        raise ListenError(f"cannot listen on unix_socket {path}: {_reason(error)}") from None
+        raise ListenError(f"cannot listen on {key} {path}: {_reason(error)}") from None
     except ListenError:
         sock.close()
         raise
     return sock
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, key: str, socket_kind: socket.SocketKind) -> None:
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise ListenError(
-            f"unix_socket {path} exists and is no socket: move it away or configure another path"
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        raise ListenError(f"{key} {path} exists and is no socket: move it away or configure another path")
+    with socket.socket(socket.AF_UNIX, socket_kind) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise ListenError(
-        f"another meshbox answers on unix_socket {path}: stop it, or give this one another unix_socket"
-    )
+    raise ListenError(f"another meshbox answers on {key} {path}: stop it, or give this one another {key}")
 
 
 def _bind(address: Address, key: str, kind: socket.SocketKind) -> socket.socket:

@@ -121,23 +121,32 @@ class Metrics:
 
     def render(self, read: Iterable[Sample]) -> str:
         """The text: what was counted, and the samples read just now."""
-        by_name: dict[str, list[Sample]] = {}
-        for sample in (*self.samples(), *read):
-            by_name.setdefault(sample.name, []).append(sample)
-        lines: list[str] = []
-        for name, metric in METRICS.items():
-            lines.append(f"# HELP {name} {metric.help}")
-            lines.append(f"# TYPE {name} {metric.kind}")
-            if metric.kind == "histogram":
-                lines.extend(_histogram(name, metric, self._histograms.get(name, {})))
-                continue
-            found = by_name.get(name, [])
-            if not found and not metric.labels and not metric.may_be_absent:
-                found = [Sample(name, 0)]
-            lines.extend(
-                f"{name}{_labels(metric.labels, sample.labels)} {_number(sample.value)}" for sample in found
-            )
-        return "\n".join(lines) + "\n"
+        return render(METRICS, (*self.samples(), *read), self._histograms)
+
+
+def render(
+    metrics: Mapping[str, Metric],
+    samples: Iterable[Sample],
+    histograms: Mapping[str, Mapping[Labels, list[float]]] | None = None,
+) -> str:
+    """The text form of these metrics. One without labels and without a sample is 0."""
+    by_name: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_name.setdefault(sample.name, []).append(sample)
+    lines: list[str] = []
+    for name, metric in metrics.items():
+        lines.append(f"# HELP {name} {metric.help}")
+        lines.append(f"# TYPE {name} {metric.kind}")
+        if metric.kind == "histogram":
+            lines.extend(_histogram(name, metric, (histograms or {}).get(name, {})))
+            continue
+        found = by_name.get(name, [])
+        if not found and not metric.labels and not metric.may_be_absent:
+            found = [Sample(name, 0)]
+        lines.extend(
+            f"{name}{_labels(metric.labels, sample.labels)} {_number(sample.value)}" for sample in found
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _key(name: str, labels: Labels, known: Mapping[Labels, object]) -> Labels:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from meshbox import __version__
 from meshbox.serve.core import Core
 from meshbox.serve.metrics import Sample
+from meshbox.serve.selfview import process_samples
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.capver import client_version
 
@@ -50,7 +46,7 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
     yield Sample("meshbox_pending", waiting, ("registration",))
     yield from gauges.relay()
     yield from gauges.backups()
-    yield from _process()
+    yield from process_samples()
 
 
 def _nodes(t: Tailnet, now: float) -> Iterator[Sample]:
@@ -78,26 +74,3 @@ def _routes(t: Tailnet) -> Iterator[Sample]:
     yield Sample("headscale_route_count", approved, ("approved",))
     yield Sample("headscale_route_count", advertised - unapproved, ("serving",))
     yield Sample("meshbox_unapproved_routes", unapproved)
-
-
-def _process() -> Iterator[Sample]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield Sample("process_cpu_seconds_total", round(usage.ru_utime + usage.ru_stime, 3))
-    yield Sample("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield Sample("process_open_fds", sum(1 for _ in Path("/proc/self/fd").iterdir()))
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    yield Sample("process_resident_memory_bytes", pages * resource.getpagesize())
-    yield Sample("process_start_time_seconds", _started_at())
-    for generation, stats in enumerate(gc.get_stats()):
-        yield Sample("python_gc_collections_total", stats["collections"], (str(generation),))
-
-
-@lru_cache(maxsize=1)
-def _started_at() -> float:
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    booted = next(
-        int(line.split()[1])
-        for line in Path("/proc/stat").read_text().splitlines()
-        if line.startswith("btime")
-    )
-    return booted + ticks / os.sysconf("SC_CLK_TCK")

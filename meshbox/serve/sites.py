@@ -12,15 +12,11 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from meshbox.serve.core import Core
-from meshbox.serve.health import Health
+from meshbox.serve.hosting import KEEP_ALIVE, application
 from meshbox.serve.listeners import BACKLOG
-from meshbox.serve.metrics import Sample
-from meshbox.serve.web import KEEP_ALIVE, application
 
 SHUTDOWN_PATIENCE = 1.0
 """Seconds that requests which are being answered get at the end."""
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Routes = Iterable[web.AbstractRouteDef]
 
@@ -59,29 +55,3 @@ class Sites:
         await runner.setup()
         self._runners.append(runner)
         return runner
-
-
-class Monitor:
-    """`/metrics`, and health with its reasons."""
-
-    def __init__(self, core: Core, health: Health, read: Callable[[], Iterable[Sample]]) -> None:
-        self._core = core
-        self._health = health
-        self._read = read
-
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/metrics", self.metrics),
-            web.get("/health", self.health),
-            web.get("/health/ready", self.health),
-            web.get("/health/detail", self.health),
-        ]
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        text = self._core.metrics.render(self._read())
-        return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
-
-    async def health(self, request: web.Request) -> web.Response:
-        status = self._health.status
-        found = {"status": status, "problems": self._health.problems(), "doubts": self._health.doubts()}
-        return web.json_response(found, status=503 if status == "fail" else 200)

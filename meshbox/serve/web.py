@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
 
 from aiohttp import web
 
@@ -22,15 +21,9 @@ from meshbox.wire.gojson import parse_object
 from meshbox.wire.keys import MachineKey, NodeKey
 from meshbox.wire.prelude import key_reply
 
-BODY_LIMIT = 64 * 1024
-"""Bytes of a public request's body."""
-
 VERIFY_LIMIT = 4096
 VERIFY_DEADLINE = 10.0
 """Bytes and seconds of a `/verify` body, which holds a key and an address."""
-
-KEEP_ALIVE = 30.0
-"""Seconds an idle connection stays for the next request."""
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -107,15 +100,3 @@ class PublicPages:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return client_address(request.headers, address, self._core.guard.trusted)
-
-
-async def without_banner(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.pop("Server", None)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-
-
-def application(routes: Iterable[web.AbstractRouteDef]) -> web.Application:
-    app = web.Application(client_max_size=BODY_LIMIT)
-    app.on_response_prepare.append(without_banner)
-    app.add_routes(routes)
-    return app

@@ -148,8 +148,8 @@ def _join(t: Tailnet, login: Login, actor: str, now: float, *steps: Step) -> Acc
     except Exception:
         settled.undo(t)
         raise
-    note_registration(t, settled.node, login.request)
-    return Accepted(settled.node, settled.created)
+    note_registration(t, settled.node, login.request, now)
+    return Accepted(t.nodes[settled.node.id], settled.created)
 
 
 def _log_out(t: Tailnet, node: Node | None, now: float) -> LoggedOut:

@@ -43,7 +43,10 @@ class Mapper:
 
     def outlook(self, node: Node, now: float) -> Outlook:
         """What this node is shown of the others. An expired node is shown nothing."""
-        return NOTHING if node.is_expired(now) else self.t.enforcement.outlook(node.id)
+        # Asked for an expired node too: it brings the policy up to date, and so into the log that a session
+        # reads next, what changed in the node's filter.
+        outlook = self.t.enforcement.outlook(node.id)
+        return NOTHING if node.is_expired(now) else outlook
 
     def full(self, node: Node, outlook: Outlook, permit: Permit, coding: Coding, now: float) -> Full:
         """The framed full map as pieces, most of them shared, and the cursor it is true for."""

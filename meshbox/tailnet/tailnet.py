@@ -337,7 +337,9 @@ class Tailnet:
         is_admitted = not node.is_expired(now)
         if old is not None and was_admitted and (old.node_key != node.node_key or not is_admitted):
             self._admit(old.node_key, False)
-        if is_admitted and (old is None or not was_admitted or old.node_key != node.node_key):
+        # A date that moved is news as well: relays cut by it when they cannot ask us.
+        is_news = old is None or (old.node_key, old.expires_at) != (node.node_key, node.expires_at)
+        if is_admitted and (is_news or not was_admitted):
             self._admit(node.node_key, True)
 
     def _load(self, now: float) -> None:

@@ -34,11 +34,12 @@ class Socket:
         self.frames: list[Frame] = []
         self.rests: list[float] = []
         self.closed = ""
+        self.now = 0.0
 
     def flush(self) -> None:
         assert self.client is not None
         while self.client.outbox and not self.client.is_blocked:
-            for piece in self.client.take(BIG):
+            for piece in self.client.take(BIG, self.now):
                 self.frames += self.reader.feed(piece)
 
     def rest(self, seconds: float) -> None:
@@ -87,6 +88,8 @@ class Board:
         dirty, self.switch.dirty = self.switch.dirty, []
         for client in dirty:
             client.is_dirty = False
+            assert isinstance(client.link, Socket)
+            client.link.now = self.now
             client.link.flush()
 
     def dropped(self, reason: str) -> int:

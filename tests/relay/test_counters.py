@@ -52,3 +52,23 @@ def test_every_packet_received_was_sent_or_dropped_or_waits(
     assert counters.packets_received == counters.packets_sent + counters.packets_dropped
     delivered = sum(len(socket.of(FrameType.RECV_PACKET)) for _, socket in here.values())
     assert counters.packets_sent == delivered
+
+
+def test_the_time_in_the_queue_is_a_moving_average() -> None:
+    board = Board()
+    ann, _ = board.join("ann")
+    bob, _ = board.join("bob")
+    for _ in range(100):
+        board.say(ann, send(bob.key, b"x"))
+        board.now += 0.5
+        board.turn()
+    assert 0.49 < board.switch.counters.queued_seconds <= 0.5
+
+
+def test_bytes_are_counted_per_client() -> None:
+    board = Board()
+    ann, _ = board.join("ann")
+    bob, _ = board.join("bob")
+    board.say(ann, send(bob.key, bytes(100)) * 3)
+    board.turn()
+    assert (ann.bytes_in, ann.bytes_out, bob.bytes_in, bob.bytes_out) == (300, 0, 0, 300)

@@ -22,8 +22,8 @@ from meshbox.cli.connection import SocketConnection
 from meshbox.config import Policy
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
+from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
-from meshbox.serve.web import application
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.settings import DnsSettings, Settings
