@@ -69,21 +69,26 @@ def restore(backup: Path, path: Path, *, force: bool = False) -> Restored:
     files.make_directory(path.parent)
     lock = Lock(path)
     try:
-        is_taken = path.exists() or files.side_file(path, "-wal").exists()
-        if is_taken and not force:
-            raise Refused(f"there is already a database at {path}: force the restore to move it aside")
-        staged = path.with_name(path.name + ".restored")
-        inspection = snapshot.copy(backup, staged, _inspect)
-        try:
-            with explained(str(path)):
-                replaced = _set_aside(path) if is_taken else None
-                files.publish(staged, path)
-        except BaseException:
-            files.discard(staged)
-            raise
-        return Restored(inspection, replaced)
+        return put_in_place(backup, path, force=force)
     finally:
         lock.release()
+
+
+def put_in_place(backup: Path, path: Path, *, force: bool = False) -> Restored:
+    """The same, for who holds the lock of the database. `path` is a file, not a link."""
+    is_taken = path.exists() or files.side_file(path, "-wal").exists()
+    if is_taken and not force:
+        raise Refused(f"there is already a database at {path}: force the restore to move it aside")
+    staged = path.with_name(path.name + ".restored")
+    inspection = snapshot.copy(backup, staged, _inspect)
+    try:
+        with explained(str(path)):
+            replaced = _set_aside(path) if is_taken else None
+            files.publish(staged, path)
+    except BaseException:
+        files.discard(staged)
+        raise
+    return Restored(inspection, replaced)
 
 
 def _require(path: Path, what: str) -> None:

@@ -39,7 +39,7 @@ def put(places: Sequence[Place], state_dir: Path) -> list[Path]:
     """Put everything in its place; gives where what was replaced has gone. Raises OSError."""
     replaced = []
     for place in places:
-        _make_parents(place, state_dir)
+        make_parents(place, state_dir)
         is_taken = place.target.exists() or place.target.is_symlink()
         if is_taken and not _occupied(place):
             continue
@@ -67,7 +67,8 @@ def give(path: Path, member: Member) -> None:
         os.chown(path, -1, grp.getgrnam(member.group).gr_gid)
 
 
-def _make_parents(place: Place, state_dir: Path) -> None:
+def make_parents(place: Place, state_dir: Path) -> None:
+    """The directories above a file: those of the state private and its owner's."""
     missing = []
     parent = place.target.parent
     while not parent.exists():

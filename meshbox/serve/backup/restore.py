@@ -61,16 +61,22 @@ def restore(
     """Put everything back, below `root`. Raises BackupError, Refused (something is there and differs, and no
     `force`), StoreBroken (a server is running), StoreNewer; then nothing has changed."""
     manifest = manifest_of(path, private_key)
-    target = below(root, manifest.database.path)
+    state_dir = below(root, manifest.state_dir)
     try:
-        with _unpacked(path, private_key, _nearest(target.parent), root) as (manifest, places):
+        with _unpacked(path, private_key, _nearest(state_dir), root) as (manifest, places):
             backup.inspect(places[0].source)
-            _refuse_running(target)
             if not force:
                 _refuse_occupied(places)
-            state_dir = below(root, manifest.state_dir)
-            aside = placing.put(places[1:], state_dir)
-            done = _database(places[0], state_dir, force)
+            target = files.resolve(places[0].target)
+            placing.make_parents(places[0], state_dir)
+            # Held to the end: a server that a socket unit starts meanwhile finds nothing half done.
+            lock = Lock(target)
+            try:
+                aside = placing.put(places[1:], state_dir)
+                done = backup.put_in_place(places[0].source, target, force=force)
+                placing.give(target, places[0].member)
+            finally:
+                lock.release()
     except OSError as error:
         raise explain_os(error, str(root)) from error
     replaced = (*aside, *([done.replaced] if done.replaced is not None else []))
@@ -86,24 +92,6 @@ def manifest_of(path: Path, private_key: bytes | None) -> Manifest:
 
 def below(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
-
-
-def _database(place: Place, state_dir: Path, force: bool) -> backup.Restored:
-    parents = [place.target.parent]
-    while not parents[-1].exists():
-        parents.append(parents[-1].parent)
-    for directory in reversed(parents[:-1]):
-        directory.mkdir(files.DIRECTORY_MODE)
-        placing.give(directory, place.member)
-    done = backup.restore(place.source, place.target, force=force)
-    placing.give(place.target, place.member)
-    return done
-
-
-def _refuse_running(database: Path) -> None:
-    """Raises StoreBroken when a server holds it."""
-    if database.parent.is_dir():
-        Lock(database).release()
 
 
 def _refuse_occupied(places: list[Place]) -> None:

@@ -13,9 +13,9 @@ import json
 import os
 import signal
 import socket
-import ssl
+import sys
 import time
-import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.serve.acme.paper import authority_certificate, server_certificate
-from tests.world.process import Daemon, LabError, eventually
+from tests.world.process import Daemon, LabError, eventually, run
 
 ROOT = Path(__file__).parents[3]
 VERSION = "2.10.1"
@@ -43,12 +43,26 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class Pebble:
-    """`profiles` are its kinds of certificate with their life in seconds."""
+FETCH = """
+import ssl, sys, urllib.request as u
+trust = ssl.create_default_context(cafile=sys.argv[2])
+body = sys.stdin.buffer.read() or None
+sys.stdout.write(u.urlopen(sys.argv[1], body, timeout=5, context=trust).read().decode())
+"""
 
-    def __init__(self, directory: Path, http_port: int, **profiles: int) -> None:
+Inside = Callable[[Sequence[str]], list[str]]
+
+
+class Pebble:
+    """`profiles` are its kinds of certificate with their life in seconds; `inside` are the words that run a
+    command on another machine of a laboratory, where it then lives."""
+
+    def __init__(
+        self, directory: Path, http_port: int, inside: Inside = lambda words: [*words], **profiles: int
+    ) -> None:
         self._home = directory / "pebble"
         self._home.mkdir()
+        self._inside = inside
         self._api, self._management, self._dns, self._dns_control = (free_port() for _ in range(4))
         self.trust = self._home / "trust.pem"
         self.directory_url = f"https://127.0.0.1:{self._api}/dir"
@@ -86,14 +100,10 @@ class Pebble:
         (self._home / "config.json").write_text(json.dumps({"pebble": config}))
         dns = f"127.0.0.1:{self._dns}"
         off = [f"-{name}=" for name in ("http01", "https01", "tlsalpn01", "doh")]
-        self.names.start(
-            [binary("pebble-challtestsrv"), *off, "-dnsserver", dns, "-defaultIPv6=", "-management",
-             f"127.0.0.1:{self._dns_control}"]
-        )  # fmt: skip
-        self.daemon.start(
-            [binary("pebble"), "-config", str(self._home / "config.json"), "-dnsserver", dns],
-            {**os.environ, **self.environment},
-        )
+        names = [binary("pebble-challtestsrv"), *off, "-dnsserver", dns, "-defaultIPv6="]
+        self.names.start(self._inside([*names, "-management", f"127.0.0.1:{self._dns_control}"]))
+        command = [binary("pebble"), "-config", str(self._home / "config.json"), "-dnsserver", dns]
+        self.daemon.start(self._inside(command), {**os.environ, **self.environment})
         eventually(self._answers, 15, f"pebble answers\n{self.daemon.tail()}")
         return self
 
@@ -104,25 +114,23 @@ class Pebble:
     def _answers(self) -> bool:
         try:
             return bool(self._get(self.directory_url))
-        except OSError:
+        except LabError:
             return False
 
-    def _get(self, url: str, body: bytes | None = None) -> bytes:
-        trust = ssl.create_default_context(cafile=str(self.trust))
-        with urllib.request.urlopen(url, body, timeout=5, context=trust) as answer:
-            found: bytes = answer.read()
-            return found
+    def _get(self, url: str, body: str = "") -> str:
+        command = [sys.executable, "-c", FETCH, url, str(self.trust)]
+        return run(self._inside(command), timeout=10, stdin=body).out
 
     def root(self) -> str:
         """The authority whose certificates it issues, PEM."""
-        return self._get(f"https://127.0.0.1:{self._management}/roots/0").decode()
+        return self._get(f"https://127.0.0.1:{self._management}/roots/0")
 
     def advise(self, certificate: x509.Certificate, start: float, end: float) -> None:
         """From now on its renewal information for this certificate is this window, unix seconds."""
         window = {"start": _moment(start), "end": _moment(end)}
         pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
         wish = {"certificate": pem, "ariResponse": json.dumps({"suggestedWindow": window})}
-        self._get(f"https://127.0.0.1:{self._management}/set-renewal-info/", json.dumps(wish).encode())
+        self._get(f"https://127.0.0.1:{self._management}/set-renewal-info/", json.dumps(wish))
 
     def said(self, words: str) -> int:
         """How often its log has these words."""

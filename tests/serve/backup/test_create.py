@@ -262,6 +262,35 @@ def test_root_may_make_them_for_the_server_s_user(box: Box) -> None:
     assert (box.state / "backup-status.json").owner() == "nobody"
     restore(made.path, None, box.directory / "fresh")
     home = restoring.below(box.directory / "fresh", str(box.state))
-    assert {path.owner() for path in (home, *home.rglob("*")) if not path.name.endswith(".lock")} == {
-        "nobody"
-    }
+    assert {path.owner() for path in (home, *home.rglob("*"))} == {"nobody"}
+    assert {path.owner() for path in (box.state, *box.state.rglob("*"))} == {"nobody"}
+
+
+@pytest.mark.root
+def test_a_directory_that_root_makes_for_backups_is_the_server_s(tmp_path: Path) -> None:
+    box = Box(tmp_path, directory=str(tmp_path / "state/backups"))
+    for path in (box.state, *box.state.rglob("*")):
+        os.chown(path, 65534, 65534)
+    made = box.make()
+    assert made.path.parent.owner() == made.path.owner() == "nobody"
+
+
+def test_a_server_that_starts_in_the_middle_of_a_restore_is_kept_out(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a socket unit does when a client knocks."""
+    made = box.make()
+    box.store.close()
+    refused: list[str] = []
+    real = restoring.placing.put
+
+    def put(*args: Any) -> list[Path]:
+        with pytest.raises(StoreBroken) as caught:
+            store.open(box.state / "db.sqlite", START)
+        refused.append(str(caught.value))
+        return real(*args)
+
+    monkeypatch.setattr(restoring.placing, "put", put)
+    restore(made.path, None, force=True)
+    assert len(refused) == 1 and "in use by another meshbox" in refused[0]
+    store.open(box.state / "db.sqlite", START).close()
