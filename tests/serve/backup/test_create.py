@@ -34,7 +34,7 @@ PUBLIC = backup_key_text(public_key_of(PRIVATE), "pub")
 class Box:
     """A state directory with a live database, its configuration, and the backups beside."""
 
-    def __init__(self, directory: Path, **backup: Any) -> None:
+    def __init__(self, directory: Path, /, **backup: Any) -> None:
         self.directory = directory
         self.state = directory / "state"
         self.state.mkdir(mode=0o700)
