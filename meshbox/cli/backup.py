@@ -47,8 +47,9 @@ key_option = click.option(
 
 
 @backup.add(name="create")
+@click.option("--local", is_flag=True, help="No copy elsewhere; `backup copy` makes it.")
 @click.pass_obj
-def create(options: Options) -> None:
+def create(options: Options, local: bool) -> None:
     """Make a backup now, check it, and remove older ones by the rule of backup.keep_*.
 
     The server may run or not. How it went is shown by `meshbox status`, /health and the journal.
@@ -57,7 +58,7 @@ def create(options: Options) -> None:
     from meshbox.serve.backup.shelf import described
 
     config, file = _configuration(options)
-    made = create(config, file)
+    made = create(config, file, elsewhere=not local)
     if options.is_for_machines:
         found = {"archive": str(made.path), "bytes": made.size, "seconds": round(made.seconds, 3)}
         more = {
@@ -81,6 +82,25 @@ def create(options: Options) -> None:
     )
 
 
+@backup.add(name="copy")
+@click.argument("archive", required=False, metavar="[ARCHIVE]", type=click.Path(path_type=Path))
+@click.pass_obj
+def copy(options: Options, archive: Path | None) -> None:
+    """Copy an archive, the newest by default, into the repository of backup.offsite.
+
+    For a timer of its own: the process that makes backups then needs no network.
+    """
+    from meshbox.serve.backup.create import copy
+    from meshbox.serve.backup.shelf import newest
+
+    config, _ = _configuration(options)
+    path = archive or newest(config)
+    copy(config, path)
+    if options.is_for_machines:
+        write_data(options, {"archive": str(path), "repository": config.backup.offsite.repository})
+    say(options, f"copied {path} to {config.backup.offsite.repository}")
+
+
 @backup.add("ls", name="list")
 @click.pass_obj
 def list_archives(options: Options) -> None:
@@ -92,17 +112,18 @@ def list_archives(options: Options) -> None:
 
 
 @backup.add("check", name="verify")
-@archive_argument
+@click.argument("archive", required=False, metavar="[ARCHIVE]", type=click.Path(path_type=Path))
 @key_option
 @click.pass_obj
-def verify(options: Options, archive: Path, key_file: Path | None) -> None:
-    """Read all of an archive and look its database through.
+def verify(options: Options, archive: Path | None, key_file: Path | None) -> None:
+    """Read all of an archive, the newest by default, and look its database through.
 
     Without the private key, an encrypted one is only held against its checksum.
     """
     from meshbox.serve.backup.restore import verify
-    from meshbox.serve.backup.shelf import described
+    from meshbox.serve.backup.shelf import described, newest
 
+    archive = archive or newest(_configuration(options)[0])
     found = verify(archive, _private_key(key_file))
     if options.is_for_machines:
         inside = {} if found.manifest is None else described(found.manifest)

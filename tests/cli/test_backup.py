@@ -46,6 +46,7 @@ def test_create_prints_the_archive_and_list_shows_it(keyboard: Keyboard) -> None
     assert entry["archive"] == str(archive) and entry["nodes"] == 1 and not entry["encrypted"]
     assert keyboard.type("list", "-o", "name").out.strip() == str(archive)
     assert keyboard.type("verify", str(archive)).code == 0
+    assert str(archive) in keyboard.type("verify").err
     inside = keyboard.json("verify", str(archive))
     assert inside["opened"] and str(keyboard.box.file) in inside["files"]
 
@@ -66,8 +67,10 @@ def test_restore_refuses_then_replaces_with_force(keyboard: Keyboard) -> None:
 
 
 def test_each_failure_has_its_sentence_and_code(keyboard: Keyboard, tmp_path: Path) -> None:
+    assert "meshbox backup create makes one" in keyboard.type("verify").err
     keyboard.type("create")
     for words, code, says in (
+        (("copy",), 18, "backup.offsite.repository names no repository"),
         (("verify", "/nowhere"), 17, "no archive at /nowhere"),
         (("verify", "/etc/passwd"), 17, "no backup of meshbox"),
         (("restore", "/nowhere"), 17, "no archive"),

@@ -48,9 +48,10 @@ class Created:
     offsite: bool = False
 
 
-def create(config: Config, file: Path | None) -> Created:
-    """Raises BackupError, OffsiteError (the archive is there then), NotFound, StoreError; whatever it was,
-    the status file and the journal have it."""
+def create(config: Config, file: Path | None, *, elsewhere: bool = True) -> Created:
+    """With `elsewhere`, and a repository configured, the archive is copied there too. Raises BackupError,
+    OffsiteError (the archive is there then), NotFound, StoreError; whatever it was, the status file and the
+    journal have it."""
     state_dir = config.state_dir
     try:
         with _os_errors(config.backup.directory):
@@ -62,23 +63,32 @@ def create(config: Config, file: Path | None) -> Created:
         raise
     success = Success(created.manifest.created_at, str(created.path), created.size, created.seconds)
     with _os_errors(state_dir):
-        status.note_success(state_dir, success)
+        status.note_success(state_dir, success, keep_offsite=not elsewhere)
     log.emit("backup_created", path=created.path, bytes=created.size, seconds=round(created.seconds, 1))
-    return _copied(config, created)
-
-
-def _copied(config: Config, created: Created) -> Created:
-    if not config.backup.offsite.repository:
+    if not elsewhere or not config.backup.offsite.repository:
         return created
     try:
-        restic = Restic(config)
-        restic.copy(created.path, created.manifest.host)
-        restic.thin(created.manifest.host)
+        copy(config, created.path)
     except OffsiteError as error:
-        log.emit("backup_offsite_failed", path=created.path, reason=str(error))
-        status.note_offsite(config.state_dir, Failure(time.time(), str(error)))
         raise OffsiteError(f"{created.path} was made, but {error}") from None
     return replace(created, offsite=True)
+
+
+def copy(config: Config, archive: Path) -> None:
+    """Put an archive into the repository elsewhere. Raises OffsiteError; the status file and the journal have
+    it too."""
+    host = socket.gethostname()
+    try:
+        restic = Restic(config)
+        restic.copy(archive, host)
+        restic.thin(host)
+    except OffsiteError as error:
+        log.emit("backup_offsite_failed", path=archive, reason=str(error))
+        with suppress(OSError, MeshboxError):
+            status.note_offsite(config.state_dir, Failure(time.time(), str(error)))
+        raise
+    with _os_errors(config.state_dir):
+        status.note_offsite(config.state_dir, None)
 
 
 def _create(config: Config, file: Path | None) -> Created:

@@ -29,6 +29,8 @@ class Restic:
 
     def __init__(self, config: Config) -> None:
         offsite = config.backup.offsite
+        if not offsite.repository:
+            raise OffsiteError("backup.offsite.repository names no repository: set it, and its password_path")
         program = shutil.which("restic")
         if program is None:
             raise OffsiteError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from meshbox.config import Config
-from meshbox.errors import BackupError
+from meshbox.errors import BackupError, NotFound
 from meshbox.secrets import backup_key_text
 from meshbox.serve.api.moments import write_moment
 from meshbox.store import archive, retention
@@ -59,6 +59,14 @@ def inventory(directory: Path) -> list[Entry]:
     except OSError as error:
         raise BackupError(f"backup.directory {directory} cannot be read: {error.strerror}") from None
     return found[::-1]
+
+
+def newest(config: Config) -> Path:
+    """Raises NotFound."""
+    found = list(dated(config.backup.directory))
+    if not found:
+        raise NotFound(f"there is no archive in {config.backup.directory}: meshbox backup create makes one")
+    return max(found)[1]
 
 
 def described(manifest: Manifest) -> dict[str, Any]:

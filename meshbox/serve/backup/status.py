@@ -61,8 +61,9 @@ def read(state_dir: Path) -> Status:
         return Status()
 
 
-def note_success(state_dir: Path, success: Success) -> None:
-    _write(state_dir, Status(success))
+def note_success(state_dir: Path, success: Success, *, keep_offsite: bool = False) -> None:
+    """`keep_offsite` when somebody else sees to the copy elsewhere, who will say how it went."""
+    _write(state_dir, Status(success, None, read(state_dir).offsite if keep_offsite else None))
 
 
 def note_failure(state_dir: Path, failure: Failure) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from meshbox.errors import OffsiteError
-from meshbox.serve.backup import status
+from meshbox.serve.backup import shelf, status
+from meshbox.serve.backup.create import copy, create
 from tests.serve.backup.test_create import Box
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,20 @@ def test_a_copy_that_fails_says_why_and_leaves_the_archive(box: Box) -> None:
     (box.directory / "password").write_text("a long one")
     box.make()
     assert status.read(box.state).offsite is None
+
+
+def test_the_copy_may_be_the_work_of_another_process(box: Box) -> None:
+    made = create(box.config, box.file, elsewhere=False)
+    assert not made.offsite and not (box.directory / "repository").exists()
+    (box.directory / "password").rename(box.directory / "away")
+    with pytest.raises(OffsiteError):
+        copy(box.config, made.path)
+    create(box.config, box.file, elsewhere=False)
+    assert status.read(box.state).offsite is not None, "a local backup does not mend the copy"
+    (box.directory / "away").rename(box.directory / "password")
+    copy(box.config, shelf.newest(box.config))
+    assert status.read(box.state).offsite is None
+    assert len(json.loads(restic(box, "snapshots", "--json"))) == 1
 
 
 def test_without_restic_it_says_what_to_install(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
