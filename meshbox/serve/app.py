@@ -36,6 +36,7 @@ from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
+from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
@@ -132,9 +133,11 @@ class App:
         self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
         store.on_audit = mirror
+        self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
         trimmer = Trimmer(store.trim_audit, lambda: self.config.audit.retention, time.time, loop.time)
-        ground = Ground(store, noise_private, derp_map)
-        self._plant = plant = assemble(config, ground, loop, [trimmer.beat])
+        plant.pulse.add(trimmer.beat)
+        watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
+        plant.pulse.add(watch.check)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
         probes = Probes(
@@ -238,6 +241,8 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            mapper=core.mapper,
+            ask=self.plant.control.questions.ask,
             desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,

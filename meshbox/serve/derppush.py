@@ -88,7 +88,7 @@ class Pusher:
         self._epoch = epoch
         self._told = told
         self._lines: list[_Line] = []
-        tailnet.on_admission(self._changed)
+        tailnet.admission.listen(self._changed)
 
     def start(self, places: tuple[str, ...], token: str) -> None:
         for place in places:
