@@ -226,6 +226,9 @@ def _handover(config: Config) -> Iterator[Problem]:
 
 def _certificates(config: Config) -> Iterator[Problem]:
     acme = config.acme
+    if bool(acme.eab_key_id) != (acme.eab_key_path is not None):
+        given, missing = ("id", "path") if acme.eab_key_id else ("path", "id")
+        yield Problem(f"acme.eab_key_{missing}", f"is missing while acme.eab_key_{given} is set; give both")
     has_https = config.server_url.startswith("https:")
     if config.http.listen_addr is not None and config.server_url and not has_https:
         yield Problem(

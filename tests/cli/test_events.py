@@ -23,8 +23,8 @@ from tests.cli.conftest import Shell
 
 @pytest.fixture(autouse=True)
 def fresh_ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(door, "_recent", Ring())
     log.setup("info", "text", sink=lambda line: None)
+    monkeypatch.setattr(door, "_recent", Ring())
     yield
     log.setup("info", "text")
 

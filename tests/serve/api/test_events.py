@@ -20,8 +20,9 @@ from tests.serve.api.stand import Stand
 @pytest.fixture(autouse=True)
 def fresh_ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
     ring = Ring(lines=50)
-    monkeypatch.setattr(door, "_recent", ring)
+    # First, since it writes out what was counted during the tests before.
     log.setup("info", "text", sink=lambda line: None)
+    monkeypatch.setattr(door, "_recent", ring)
     yield ring
     log.setup("info", "text")
 
