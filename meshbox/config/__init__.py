@@ -10,7 +10,7 @@ from meshbox.config.network import Address, ExtraRecord, Network
 from meshbox.config.reading import DEFAULT_FILE, FILE_VARIABLE, find_file, load
 from meshbox.config.records import read_records
 from meshbox.config.rendering import sample, show
-from meshbox.config.schema import Config, Dns, Limits
+from meshbox.config.schema import Config, Dns, Limits, Policy
 
 __all__ = [
     "DEFAULT_FILE",
@@ -21,6 +21,7 @@ __all__ = [
     "ExtraRecord",
     "Limits",
     "Network",
+    "Policy",
     "find_file",
     "load",
     "read_records",

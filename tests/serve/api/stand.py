@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from meshbox.cli.connection import SocketConnection
+from meshbox.config import Policy
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.hosting import application
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.settings import DnsSettings, Settings
@@ -61,6 +63,7 @@ class Stand:
     is_fine: bool = True
     prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
+    policy: Policy = field(default_factory=Policy)
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -117,8 +120,11 @@ class Stand:
         self.store: SqliteStore = open_store(self.directory / "db.sqlite", self.now)
         settings = Settings(dns=DnsSettings(base_domain=DOMAIN), prefix_v4=self.prefix)
         self.tailnet = Tailnet(settings, self.store, os.urandom, DerpMap(()), self.now)
+        self.desk = PolicyDesk(self.tailnet, self.policy, lambda: self.now)
+        await self.desk.start()
         context = Context(
             tailnet=self.tailnet,
+            desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
             started_at=self.now,
