@@ -95,12 +95,13 @@ class Bench:
         """`meshbox derp`, open as a lab's unless `more` says otherwise."""
         relay, issued = self._place(name, port)
         admit = () if "--admit" in more else ("--admit", "all")
+        mesh = () if "--workers" in more else ("--mesh-key", str(self.mesh_key))
         return self._start(relay, [
             str(MESHBOX), "derp", "--listen", f"[::]:{relay.port}", "--yes",
             "--stun", f"[::]:{relay.stun_port}",
             "--cert", str(issued.certificate), "--key", str(issued.key), "--hostname", name,
             "--state-dir", str(relay.directory), "--socket", str(relay.directory / "derp.sock"),
-            "--mesh-key", str(self.mesh_key), *admit, *more,
+            *mesh, *admit, *more,
         ])  # fmt: skip
 
     def write_map(self, *regions: list[Relay]) -> Path:
