@@ -15,7 +15,7 @@ from tests.fake.derp import Way
 from tests.serve.tlsends import client_context
 from tests.world.authority import Authority, Issued
 from tests.world.clients import CACHE
-from tests.world.process import Daemon, Outcome, eventually, run
+from tests.world.process import Daemon, LabError, Outcome, eventually, run
 
 LOOPBACK = IPv4Address("127.0.0.1")
 MESHBOX = Path(sys.executable).with_name("meshbox")
@@ -79,6 +79,8 @@ class Bench:
 
     def derper(self, name: str, *more: str, port: int = 0) -> Relay:
         """The official relay."""
+        if not (DERPER / "derper").exists():
+            raise LabError(f"{DERPER / 'derper'} is missing: run scripts/build-derper.sh")
         relay, issued = self._place(name, port)
         certificates = relay.directory / "certs"
         certificates.mkdir()
