@@ -307,12 +307,12 @@ class App:
             server.close()
         if self._tls is not None:
             self._tls.close()
-        for task in self._tasks:
-            task.cancel()
         if self._handover is not None:
             self._handover.close()
         if self._relays is not None:
             self._relays.close()
+        for task in self._tasks:
+            task.cancel()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
