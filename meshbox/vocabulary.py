@@ -413,6 +413,13 @@ EVENTS: dict[str, Event] = {
         "The relay was never told who may use it. Name this socket (or the address of this relay) in "
         "derp.push of the control server; it pushes within a second.",
     ),
+    "relay_worker_lost": Event(
+        "error",
+        "one of the relay's workers ended, so all end",
+        "A process of the relay died, or took too long to be told something. The service manager starts all "
+        "of them again; clients come back within seconds. If it repeats, look at the memory limit, and report"
+        " what stands before this line.",
+    ),
     "reload_refused": Event(
         "error",
         "the new configuration was not taken over: {reason}",

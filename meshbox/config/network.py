@@ -193,15 +193,20 @@ def _write_split(split: Split) -> object:
 def _record(raw: object) -> ExtraRecord:
     if not isinstance(raw, dict) or set(raw) - {"name", "type", "value"}:
         raise ValueError(f"wants name, type and value, found {found(raw)}")
-    if str(raw.get("name") or "").startswith("*"):
-        raise ValueError(f"({raw['name']}) is a wildcard, and clients answer none: list the names")
-    name, kind = _domain(raw.get("name")), str(raw.get("type") or "A").upper()
+    written, kind = str(raw.get("name")), str(raw.get("type") or "A").upper()
+    rest = written.removeprefix("*.")
+    name = written[: len(written) - len(rest)] + _domain(raw.get("name") if rest == written else rest)
     if kind not in ("A", "AAAA", "CNAME"):
         raise ValueError(
             f"({name}) wants type A or AAAA, or CNAME for the name of a node, found "
             f"{found(raw.get('type'))}: clients answer no other"
         )
     value = raw.get("value")
+    if rest != written and (kind != "CNAME" or rest.split(".")[0] != str(value).split(".")[0]):
+        raise ValueError(
+            f"({name}) is a wildcard, and clients answer only those below a node's own name: write "
+            "{name: *.NODE.BASE_DOMAIN, type: CNAME, value: NODE}"
+        )
     return ExtraRecord(name, kind, _domain(value) if kind == "CNAME" else _record_address(kind, value))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from meshbox import log
 from meshbox.config import read_records
 from meshbox.errors import ConfigError
-from meshbox.serve.settings import extra_records
+from meshbox.serve.settings import answered
 from meshbox.tailnet.tailnet import Tailnet
 
 Stamp = tuple[int, int, int]
@@ -49,11 +49,12 @@ class RecordsWatch:
 
     def _read(self, path: Path) -> None:
         try:
-            records = extra_records(read_records(path))
+            dns = self._tailnet.settings.dns
+            found = answered(read_records(path), dns.base_domain)
         except ConfigError as error:
             log.emit("dns_records_refused", path=str(path), reason=error.problems[0].text)
             return
-        settings = self._tailnet.settings
-        if records != settings.dns.extra_records:
-            self._tailnet.configure(replace(settings, dns=replace(settings.dns, extra_records=records)))
-            log.emit("dns_records_read", path=str(path), count=len(records))
+        if replace(dns, **found) != dns:
+            self._tailnet.configure(replace(self._tailnet.settings, dns=replace(dns, **found)))
+            count = len(found["extra_records"]) + len(found["subdomains"])
+            log.emit("dns_records_read", path=str(path), count=count)

@@ -77,7 +77,23 @@ class Client:
                 why = f"node {node.name}; its IPv6 address is told only to nodes with {PEER_AAAA}"
                 return Answer(name, "answered", why)
             return Answer(name, "answered", f"node {node.name}", _of_kind(map(str, node.addresses), kind))
+        below = self._below(name)
+        if below is not None:
+            why = f"below the name of node {below.name}; older clients do not know such names"
+            return Answer(name, "answered", why, _of_kind(map(str, below.addresses), kind))
         return self._routed(name)
+
+    def _below(self, name: str) -> Node | None:
+        """The node below whose name this one is, where that leads to it."""
+        domain = self._t.settings.domain
+        if not self._has_magic or not name.endswith("." + domain):
+            return None
+        label = name.removesuffix("." + domain).rpartition(".")[2]
+        node = self._t.nodes.get(self._t.by_name.get(label, 0))
+        return node if node is not None and self._leads_below(node) else None
+
+    def _leads_below(self, node: Node) -> bool:
+        return bool(self._view & bit(node.id)) and node.name in self._t.settings.dns.subdomains
 
     def _routed(self, name: str) -> Answer:
         inside = [domain for domain in self._routes if _is_inside(name, domain)]

@@ -38,6 +38,8 @@ class DnsOverride:
 
 @dataclass(frozen=True, slots=True)
 class DnsSettings:
+    """`subdomains` are the labels of nodes below whose names every name leads to them."""
+
     magic_dns: bool = True
     base_domain: str = ""
     override_local_dns: bool = False
@@ -46,6 +48,7 @@ class DnsSettings:
     search_domains: tuple[str, ...] = ()
     extra_records: tuple[ExtraRecord, ...] = ()
     overrides: tuple[DnsOverride, ...] = ()
+    subdomains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
-from meshbox.wire.tailcfg import CAP_ADMIN, CAP_AUTO_UPDATE, CAP_FILE_SHARING, CAP_SSH
+from meshbox.wire.tailcfg import CAP_ADMIN, CAP_AUTO_UPDATE, CAP_FILE_SHARING, CAP_SSH, CAP_SUBDOMAINS
 
 Json = dict[str, Any]
 
@@ -46,6 +46,8 @@ class Standing:
             capabilities[CAP_FILE_SHARING] = []
         if self._t.settings.auto_update:
             capabilities[CAP_AUTO_UPDATE] = [True]
+        if node.name in self._t.settings.dns.subdomains:
+            capabilities[CAP_SUBDOMAINS] = []
         return capabilities
 
 

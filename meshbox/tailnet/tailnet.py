@@ -24,7 +24,7 @@ from meshbox.tailnet.admission import Admission
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
-from meshbox.tailnet.dns import alias_targets
+from meshbox.tailnet.dnschanges import DnsChanges
 from meshbox.tailnet.enforcement import Enforcement
 from meshbox.tailnet.model import (
     ApiKey,
@@ -81,6 +81,7 @@ class Tailnet:
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
         self.by_name: dict[str, int] = {}
         self.by_user_name: dict[str, int] = {}
+        self.dns_changes = DnsChanges(self.changes, self.by_name, settings)
         self.auth_key_by_prefix: dict[str, int] = {}
         self.api_key_by_prefix: dict[str, int] = {}
         self.everyone: View = 0
@@ -88,7 +89,6 @@ class Tailnet:
         self.renamed_at: dict[int, float] = {}
         self._unflushed: dict[int, Report] = {}
         self._listeners: list[Listener] = []
-        self._alias_targets = alias_targets(settings)
         self._load(now)
 
     # Reads
@@ -187,9 +187,8 @@ class Tailnet:
     def configure(self, settings: Settings) -> None:
         """Swap the settings after a reload; sessions hear of the difference."""
         old, self.settings = self.settings, settings
-        self._alias_targets = alias_targets(settings)
-        if old.dns != settings.dns:
-            self.change_common(Common.DNS)
+        if self.dns_changes.of_settings(old, settings):
+            self.announce()
         if old.hinted != settings.hinted:
             self.change_common(Common.HINTS)
 
@@ -266,14 +265,7 @@ class Tailnet:
         facts = node_facts(old, node, now)
         if facts:
             self.changes.append(node.id, facts)
-        self._tell_aliases(old, node)
-
-    def _tell_aliases(self, old: Node | None, new: Node | None) -> None:
-        """The addresses an alias leads to are in everybody's DNS configuration."""
-        was, now = ((node.name, node.addresses) if node is not None else None for node in (old, new))
-        names = {place[0] for place in (was, now) if place is not None}
-        if was != now and names & self._alias_targets:
-            self.changes.append_common(Common.DNS)
+        self.dns_changes.of_node(old, node)
 
     def _delete(self, step: Delete) -> None:
         match step.kind:
@@ -303,7 +295,7 @@ class Tailnet:
         self.admission.say(node.node_key, False)
         self.enforcement.touch(node_id)
         self.changes.append(node_id, Fact.SIGHT)
-        self._tell_aliases(node, None)
+        self.dns_changes.of_node(node, None)
 
     def _index(self, node: Node) -> None:
         self.by_node_key[node.node_key] = node.id

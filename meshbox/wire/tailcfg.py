@@ -31,6 +31,7 @@ __all__ = [
     "CAP_AUTO_UPDATE",
     "CAP_FILE_SHARING",
     "CAP_SSH",
+    "CAP_SUBDOMAINS",
     "Hostinfo",
     "MapRequest",
     "RegisterRequest",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 CAP_ADMIN = "https://tailscale.com/cap/is-admin"
+CAP_SUBDOMAINS = "dns-subdomain-resolve"
 CAP_SSH = "https://tailscale.com/cap/ssh"
 CAP_AUTO_UPDATE = "default-auto-update"
 CAP_FILE_SHARING = "https://tailscale.com/cap/file-sharing"

@@ -68,3 +68,18 @@ def test_a_bad_file_or_none_keeps_the_old_records_and_is_said_once(watched: Watc
     watched.write({"name": "c.mesh", "value": "100.64.0.9"})
     watched.watch.check()
     assert watched.names == ["c.mesh"]
+
+
+def test_wildcards_below_nodes_are_taken_and_others_refused(watched: Watched) -> None:
+    watched.write({"name": "*.lab.mesh.example.org", "type": "CNAME", "value": "lab"})
+    watched.watch.check()
+    assert watched.t.settings.dns.subdomains == {"lab"} and watched.names == []
+    for name, value in (
+        ("*.lab.other.org", "lab"),
+        ("*.mesh.example.org", "lab"),
+        ("*.lab.mesh.example.org", "nas"),
+    ):
+        watched.said.clear()
+        watched.write({"name": name, "type": "CNAME", "value": value})
+        watched.watch.check()
+        assert watched.said == ["dns_records_refused"] and watched.t.settings.dns.subdomains == {"lab"}

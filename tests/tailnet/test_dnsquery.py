@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from meshbox.tailnet.dnsquery import Client, RecordType
@@ -58,6 +60,14 @@ def test_the_order_is_the_clients(
 ) -> None:
     answer = client(t).ask(name, kind)
     assert (answer.outcome, answer.values or answer.resolvers) == (outcome, said)
+
+
+def test_names_below_a_node_lead_to_it_where_that_is_wanted(t: Tailnet) -> None:
+    assert client(t).ask("app.desk." + BASE).outcome == "no such name"
+    t.configure(replace(t.settings, dns=replace(t.settings.dns, subdomains=frozenset({"desk"}))))
+    for name in ("app.desk." + BASE, "a.b.desk." + BASE):
+        assert client(t).ask(name).values == ("100.64.0.2",)
+    assert client(t, view=0).ask("app.desk." + BASE).outcome == "no such name"
 
 
 def test_a_hidden_node_has_no_name(t: Tailnet) -> None:

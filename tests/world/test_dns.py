@@ -77,12 +77,16 @@ def test_records_from_the_watched_file_and_aliases_follow(settings: Net, guests:
     net.server.reconfigure(dns=MAGIC | {"extra_records_path": str(file)})
     write(file, {"name": "grafana.mesh.lab", "type": "A", "value": "100.64.0.99"},
           {"name": "six.mesh.lab", "type": "AAAA", "value": "fd7a:115c:a1e0::99"},
+          {"name": "*.forge.mesh.lab", "type": "CNAME", "value": "forge"},
           {"name": "git.mesh.lab", "type": "CNAME", "value": "forge"})  # fmt: skip
     resolves(net.ana, "grafana.mesh.lab", "100.64.0.99", within=5)
     resolves(net.ana, "six.mesh.lab", "fd7a:115c:a1e0::99")
     assert net.ana.resolve("git.mesh.lab") == [], "there is no forge yet"
     forge = guests.join("forge")
     resolves(net.ana, "git.mesh.lab", forge.address)
+    if net.version == "1.102.5":
+        resolves(net.ana, "anything.below.forge.mesh.lab", forge.address)
+        resolves(forge, "self.forge.mesh.lab", forge.address)
     answer = net.server.ask("dns", "query", "git.mesh.lab", "--as", "ana")
     assert answer["values"] == [forge.address] and answer["outcome"] == "answered"
     file.write_text("[{")

@@ -41,11 +41,6 @@ DOMAIN = "mesh.internal"
 WIDE = IPv4Network("100.64.0.0/10")
 
 
-async def nobody_answers(node: Node, question: Callable[[str], Any], within: float) -> bytes:
-    assert question("https://ctl/x")["URL"]
-    raise Unreachable(f"node {node.name} is not connected")
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
@@ -75,6 +70,9 @@ class Stand:
     doubts: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    answer: bytes | None = None
+    """`asked` are the PingRequests that would have gone to clients, `answer` what all of them say."""
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -99,6 +97,13 @@ class Stand:
             return act(self.tailnet)
 
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    async def _ask_client(self, node: Node, question: Callable[[str], Any], within: float) -> bytes:
+        """In place of clients: all of them give `answer`, or are not connected."""
+        self.asked.append(question("https://ctl/x"))
+        if self.answer is None:
+            raise Unreachable(f"node {node.name} is not connected")
+        return self.answer
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Over the unix socket. `body` is sent as JSON, or as it is when it is bytes."""
@@ -136,7 +141,7 @@ class Stand:
         context = Context(
             tailnet=self.tailnet,
             mapper=Mapper(self.tailnet),
-            ask=nobody_answers,
+            ask=self._ask_client,
             desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
@@ -148,9 +153,8 @@ class Stand:
             audit=self.store.search_audit,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
-        public = web.AppRunner(
-            application([*pages.routes(context), *routes(context, TokenDoor(lambda request: self.address))])
-        )
+        door = TokenDoor(lambda request: self.address)
+        public = web.AppRunner(application([*pages.routes(context, door), *routes(context, door)]))
         await local.setup()
         await public.setup()
         await web.UnixSite(local, str(self.socket)).start()
