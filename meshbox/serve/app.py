@@ -318,6 +318,7 @@ class App:
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            self._plant.router_check.stop()
             self.desk.close()
             if self._relay is not None:
                 self._relay.close()
