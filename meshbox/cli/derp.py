@@ -21,6 +21,7 @@ FLAGS = {
     "state_dir": "state_dir",
     "socket": "socket",
     "admit": "admission.mode",
+    "workers": "workers",
     "mesh_key": "mesh.key_path",
     "mesh_with": "mesh.peers",
 }
@@ -38,6 +39,7 @@ file_type = click.Path(path_type=Path)
 @click.option("--http", metavar="ADDRESS", help="Port for captive portal checks, such as :80.")
 @click.option("--stun", metavar="ADDRESS", help="UDP address for STUN, such as :3478, or off.")
 @click.option("--admit", metavar="WHOM", help="control, all, or the URL of a server's /verify.")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Processes to share the work (1).")
 @click.option("--mesh-key", type=file_type, metavar="FILE", help="Key shared by the relays of a region.")
 @click.option("--mesh-with", multiple=True, metavar="HOST", help="Another relay of the region; repeatable.")
 @click.option("--state-dir", type=file_type, metavar="DIR", help="Where the relay's key is kept.")
@@ -52,10 +54,10 @@ def derp(ctx: click.Context, /, **given: object) -> None:
         return
     from meshbox.config.reading import load_as
     from meshbox.config.relay import RELAY
-    from meshbox.serve import relayd
+    from meshbox.serve import relayrun
 
     options = ctx.ensure_object(Options)
-    relayd.run(load_as(RELAY, options.config, os.environ, _raw(given, options)))
+    relayrun.run(load_as(RELAY, options.config, os.environ, _raw(given, options)))
 
 
 derp.params.extend(common_options(hidden=True))

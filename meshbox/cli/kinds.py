@@ -159,6 +159,21 @@ POLICIES = Kind(
     name=lambda version: str(version["version"]),
 )
 
+
+def certificate(status: Json) -> str:
+    """`until 2027-01-31 (acme)`, or why there is none that clients trust."""
+    found = status.get("certificate") or {}
+    until = str(found.get("expiresAt") or "")[:10]
+    text = f"until {until} ({found.get('source')})" if until else str(found.get("source") or "none")
+    return f"{text}; {found['trouble']}" if found.get("trouble") else text
+
+
+def newest_backup(status: Json) -> str:
+    found = status.get("backup") or {}
+    made = str(found.get("at") or "never")
+    return f"{made}; {found['trouble']}" if found.get("trouble") else made
+
+
 STATUS = Kind(
     (
         Column("SERVER", lambda status: status.get("serverUrl")),
@@ -174,6 +189,8 @@ STATUS = Kind(
         Column("ONLINE", lambda status: status.get("nodesOnline")),
         Column("EXPIRED", lambda status: status.get("nodesExpired")),
         Column("WAITING", lambda status: status.get("registrationsWaiting")),
+        Column("CERTIFICATE", certificate),
+        Column("BACKUP", newest_backup),
     ),
     name=lambda status: str(status.get("serverUrl")),
 )

@@ -34,6 +34,7 @@ COMMANDS = {
         "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN
     ),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
+    "backup": Lazy("meshbox.cli.backup", "backup", "Make, list, check and restore backups.", RUN),
     "users": Lazy(
         "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
     ),
@@ -81,6 +82,10 @@ COMMANDS = {
         "Ask whether the server and its database answer; exit code 0 when they do.",
         LOOK,
     ),
+    "events": Lazy(
+        "meshbox.cli.events", "events", "Show what happened: the server's log events, the newest last.", LOOK
+    ),
+    "audit": Lazy("meshbox.cli.events", "audit", "Show who did what.", LOOK),
     "version": Lazy("meshbox.cli.server", "version", "Print the version of this program.", LOOK),
     "completion": Lazy("meshbox.cli.server", "completion", "Print the completion script for a shell.", LOOK),
     "configtest": Lazy(

@@ -69,6 +69,7 @@ RELAY_STATUS = Kind(
     (
         Column("VERSION", lambda relay: relay["version"]),
         Column("STARTED", lambda relay: _time(relay["startedAt"]), is_time=True),
+        Column("WORKERS", lambda relay: relay["workers"]),
         Column("KEY", lambda relay: relay["key"]),
         Column("PIN", lambda relay: relay["pin"]),
         Column("ADMITS", lambda relay: relay["admission"]),

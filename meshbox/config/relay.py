@@ -155,6 +155,11 @@ class RelayConfig:
         "Where /metrics is served over TCP; the socket serves it in any case.",
         example="127.0.0.1:9091",
     )
+    workers: int = key(
+        whole(1, 64),
+        1,
+        "Processes that share the relay's work; more than one for more than one core's worth of traffic.",
+    )
     trusted_proxies: tuple[Network, ...] = key(
         listed(network.NETWORK), (), "Reverse proxies whose word is taken for the client's address."
     )
@@ -197,6 +202,12 @@ def _check(config: RelayConfig) -> Iterator[Problem]:
     if (config.cert_path is None) != (config.key_path is None):
         missing = "key_path" if config.key_path is None else "cert_path"
         yield Problem(missing, "is missing; give cert_path and key_path both, or none")
+    if config.workers > 1 and config.mesh.key_path is not None:
+        yield Problem(
+            "workers",
+            "is more than one while mesh.key_path is set; a relay that meshes with others runs in one "
+            "process. Make more regions instead, or keep one worker",
+        )
     if config.mesh.peers and config.mesh.key_path is None:
         yield Problem("mesh.key_path", "is missing while mesh.peers names relays; all of them share one key")
     length = len(str(config.socket).encode())

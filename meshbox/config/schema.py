@@ -17,14 +17,12 @@ from typing import Literal
 from meshbox.config import kinds, network
 from meshbox.config.clients import AutoUpdate, C2n, Logtail, Posture, Taildrop
 from meshbox.config.keys import key, section
-from meshbox.config.kinds import choice, listed, optional, whole
+from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
 from meshbox.config.overrides import OVERRIDE, Override
 from meshbox.config.routers import Routes
+from meshbox.config.upkeep import Acme, Audit, Backup, Http
 from meshbox.errors import Problem
-
-STATE_DIR = Path("/var/lib/meshbox")
-"""Defaults below this directory follow `state_dir` when that is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,16 +348,19 @@ class Config:
     tls_cert_path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty: plain HTTP, for "
-        "labs or "
-        "behind a proxy that speaks TLS.",
+        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty, and acme.enabled "
+        "false: plain HTTP, for labs or behind a proxy that speaks TLS.",
     )
     tls_key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    acme: Acme = section(Acme, "Certificates from an authority such as Let's Encrypt.")
+    http: Http = section(Http, "Port 80.")
     noise: Noise = section(Noise, "The protocol clients speak to the server.")
     prefixes: Prefixes = section(Prefixes, "Addresses of the nodes.")
     node: Node = section(Node, "How long nodes stay.")
     derp: Derp = section(Derp, "Relays, for nodes that cannot reach each other directly.")
     database: Database = section(Database, "Where everything is kept.")
+    audit: Audit = section(Audit, "Who did what.")
+    backup: Backup = section(Backup, "Copies of everything that must survive.")
     dns: Dns = section(Dns, "Names and resolvers.")
     log: Log = section(Log, "What is logged, and how.")
     policy: Policy = section(Policy, "Who may talk to whom.")

@@ -11,14 +11,14 @@ there?").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from meshbox.relay.client import FLUSH_AT, Client
 from meshbox.relay.counters import Counters, DropReason
 from meshbox.relay.mesh import Elsewhere, Forwarder
 from meshbox.relay.queue import DEPTH, OVERHEAD, Run
 from meshbox.relay.twins import CLONE_WARNING, TWINS_LIMIT, Twins
-from meshbox.wire.derp import GoneReason, health, peer_gone, peer_present
+from meshbox.wire.derp import HEADER_BYTES, GoneReason, health, peer_gone, peer_present
 
 SETTLE = 5.0
 """Seconds after connecting in which naming this relay home is no move (derpserver.go)."""
@@ -30,12 +30,19 @@ reads nothing; another relay is told of everybody at once and gets more room."""
 
 
 class Switch:
-    """`active` has one connection per key, `twins` the sets of those keys that have several."""
+    """`active` has one connection per key, `twins` the sets of those keys that have several.
+
+    One relay may be several switches (workers), each with a part of its clients. A key is active at the
+    worker where it spoke last; at the others it is `yielded`. `note_presence(key, is_here)` is told what the
+    other workers have to know.
+    """
 
     def __init__(self, counters: Counters | None = None) -> None:
         self.counters = counters or Counters()
         self.active: dict[bytes, Client] = {}
+        self.yielded: dict[bytes, Client] = {}
         self.twins: dict[bytes, Twins] = {}
+        self.note_presence: Callable[[bytes, bool], None] = _nobody_to_tell
         self.dirty: list[Client] = []
         self.connections = 0
         self.homes = 0
@@ -59,8 +66,9 @@ class Switch:
         """A client passed the door; from now on packets for its key go to it."""
         self.connections += 1
         self.counters.accepts += 1
-        older = self.active.get(client.key)
+        older = self.active.get(client.key) or self.yielded.pop(client.key, None)
         self.active[client.key] = client
+        self.note_presence(client.key, True)
         for observer in self._observers:
             self.tell(observer, peer_present(client.key, client.presence))
         if older is None:
@@ -90,10 +98,7 @@ class Switch:
             self._remove_twin(client, client.twins)
             return
         del self.active[client.key]
-        for observer in self._observers:
-            self.tell(observer, peer_gone(client.key, GoneReason.DISCONNECTED))
-        if client.key not in self._elsewhere:
-            self._tell_watchers(client.key)
+        self._gone_here(client.key)
 
     def connections_of(self, key: bytes) -> tuple[Client, ...]:
         twins = self.twins.get(key)
@@ -103,7 +108,7 @@ class Switch:
         return () if client is None else (client,)
 
     def every_connection(self) -> Iterator[Client]:
-        for key in list(self.active):
+        for key in [*self.active, *self.yielded]:
             yield from self.connections_of(key)
 
     def deliver(self, source: Client, to: bytes, run: Run, now: float) -> None:
@@ -145,14 +150,34 @@ class Switch:
         self._elsewhere.add(key, way)
 
     def unlearn(self, key: bytes, way: Forwarder) -> None:
-        if self._elsewhere.remove(key, way) and key not in self.active:
-            self._tell_watchers(key)
+        if self._elsewhere.remove(key, way):
+            self._gone_elsewhere(key)
 
     def lose(self, way: Forwarder) -> None:
         """There is no connection to that relay any more."""
         for key in self._elsewhere.lose(way):
-            if key not in self.active:
-                self._tell_watchers(key)
+            self._gone_elsewhere(key)
+
+    # Other workers of this relay
+
+    def yield_to(self, key: bytes, way: Forwarder, now: float) -> None:
+        """The key spoke at another worker: packets for it go there until it speaks here again."""
+        self._elsewhere.add(key, way)
+        client = self.active.pop(key, None)
+        if client is None:
+            return
+        if client.twins is None:
+            client.twins = self.twins[key] = Twins(client, now)
+        self.yielded[key] = client
+
+    def take_from_worker(self, to: bytes, run: Run, now: float) -> None:
+        """Another worker passed on a run for one of our clients."""
+        target = self.active.get(to) or self.yielded.get(to)
+        size = len(run.frames) - run.packets * OVERHEAD
+        if target is None:
+            self.counters.drop("unknown_dest", run.is_disco, run.packets, size)
+        else:
+            self._queue(bytes(run.frames[HEADER_BYTES:OVERHEAD]), target, run, now)
 
     # Inside
 
@@ -187,9 +212,11 @@ class Switch:
 
     def note_speech(self, client: Client, twins: Twins, now: float) -> None:
         """A frame came in on one of several connections of a key: it is the active one now."""
-        if self.active[client.key] is client:
+        if self.active.get(client.key) is client:
             return
         self.active[client.key] = client
+        if self.yielded.pop(client.key, None) is not None:
+            self.note_presence(client.key, True)
         if twins.speak(client, now):
             self.counters.clone_warnings += 1
             for member in twins:
@@ -222,13 +249,32 @@ class Switch:
     def _remove_twin(self, client: Client, twins: Twins) -> None:
         twins.leave(client)
         client.twins = None
-        speaker = self.active[client.key] = twins.speaker
-        if len(twins) > 1:
+        here = self.yielded if client.key in self.yielded else self.active
+        if not len(twins):
+            del here[client.key], self.twins[client.key]
+            self._gone_here(client.key)
+            return
+        speaker = here[client.key] = twins.speaker
+        if len(twins) > 1 or here is self.yielded:
             return
         speaker.twins = None
         del self.twins[client.key]
         if twins.warned:
             self.tell(speaker, health(""))
+
+    def _gone_here(self, key: bytes) -> None:
+        self.note_presence(key, False)
+        for observer in self._observers:
+            self.tell(observer, peer_gone(key, GoneReason.DISCONNECTED))
+        if key not in self._elsewhere:
+            self._tell_watchers(key)
+
+    def _gone_elsewhere(self, key: bytes) -> None:
+        client = self.yielded.pop(key, None)
+        if client is not None:
+            self.active[key] = client
+        elif key not in self.active:
+            self._tell_watchers(key)
 
     def _tell_watchers(self, key: bytes) -> None:
         for watcher in self._watchers.pop(key, ()):
@@ -240,3 +286,7 @@ class Switch:
         for is_disco, lane in ((True, client.outbox.disco), (False, client.outbox.data)):
             packets, size = lane.drop_oldest(0)
             self.counters.drop("gone_disconnected", is_disco, packets, size)
+
+
+def _nobody_to_tell(key: bytes, is_here: bool) -> None:
+    """A relay without workers."""

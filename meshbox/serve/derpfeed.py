@@ -27,13 +27,15 @@ Facts = Callable[[], dict[str, object]]
 
 
 class Feed:
-    """`token` is the hash of the token, None on the local socket."""
+    """`taken(document)` is told of each push that was taken. `token` is the hash of the token, None on the
+    local socket."""
 
     def __init__(
-        self, gate: Gate, facts: Callable[[], dict[str, object]], token: bytes | None = None
+        self, gate: Gate, facts: Facts, taken: Callable[[bytes], None], token: bytes | None = None
     ) -> None:
         self._gate = gate
         self._facts = facts
+        self._taken = taken
         self._token = token
 
     def routes(self) -> list[web.RouteDef]:
@@ -46,11 +48,13 @@ class Feed:
                 log.emit_limited("derp_push_refused", request.remote, peer_ip=request.remote or "")
                 return web.Response(status=401, text="wrong token\n")
         try:
-            cut = self._gate.take(decode(await _body(request)))
+            document = await _body(request)
+            cut = self._gate.take(decode(document))
         except PeerError as error:
             if isinstance(error, Malformed):
                 return web.Response(status=400, text=f"{error}\n")
             return web.json_response(self._standing(), status=409)
+        self._taken(document)
         return web.json_response({**self._standing(), "cut": cut})
 
     def _standing(self) -> dict[str, object]:

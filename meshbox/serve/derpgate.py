@@ -20,13 +20,15 @@ KEPT_NAME = "admitted.json"
 
 
 class Gate:
-    """The pushed set with its file. `wall()` is unix seconds. `beat` wants to be called every second."""
+    """The pushed set with its file. `wall()` is unix seconds. `beat` wants to be called every second. Of
+    several workers only the first `keeps` the file."""
 
-    def __init__(self, state_dir: Path, wall: Callable[[], float]) -> None:
+    def __init__(self, state_dir: Path, wall: Callable[[], float], keeps: bool = True) -> None:
         self.roster = Roster()
         self.pushed_at = 0.0
         self._path = state_dir / KEPT_NAME
         self._wall = wall
+        self._keeps = keeps
         self._is_kept = True
         self._relay: DerpServer | None = None
         self._recall()
@@ -47,7 +49,7 @@ class Gate:
 
     def beat(self) -> None:
         self._cut(self.roster.expired(self._wall()))
-        if not self._is_kept:
+        if self._keeps and not self._is_kept:
             self._keep()
 
     def _cut(self, keys: list[bytes]) -> int:

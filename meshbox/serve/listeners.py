@@ -54,6 +54,11 @@ class Inherited:
                 self._sockets.append(inherited)
                 self._names[inherited] = names[place] if place < len(names) else ""
 
+    def put(self, name: str, sockets: list[socket.socket]) -> None:
+        """Hold sockets that were opened here as if they had been inherited under that name."""
+        self._sockets += sockets
+        self._names |= dict.fromkeys(sockets, name)
+
     def take_named(self, name: str) -> list[socket.socket]:
         """All inherited sockets of that name, in the order of the unit."""
         found = [inherited for inherited in self._sockets if self._names[inherited] == name]

@@ -124,12 +124,13 @@ class Registration:
         node, t = outcome.node, self._core.tailnet
         held.tunnel.authorise()
         self._count("new" if outcome.created else "known")
+        user = None if node.user_id is None else t.users[node.user_id]
         if outcome.created:
-            log.emit("node_registered", node=node.name, node_id=node.id, peer_ip=held.tunnel.peer)
-        if node.user_id is None:
+            owner = ",".join(node.tags) if user is None else user.name
+            log.emit("node_registered", node=node.name, node_id=node.id, user=owner, peer_ip=held.tunnel.peer)
+        if user is None:
             person = Person(TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME, "Tagged Devices")
         else:
-            user = t.users[node.user_id]
             person = Person(
                 user.id, user.email or user.name, user.display_name or user.name, user.picture_url
             )

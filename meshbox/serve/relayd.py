@@ -16,11 +16,8 @@ import math
 import os
 import signal
 import socket
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
 from meshbox import __version__, log
 from meshbox.config.network import Address
@@ -37,16 +34,16 @@ from meshbox.serve.derpverify import Verifier
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.guard import Caps, Guard
 from meshbox.serve.handover import TakeOver
-from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_udp, listen_unix, tune_tcp
-from meshbox.serve.metrics import Sample
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.relaydesk import Desk
-from meshbox.serve.relaymetrics import Sources, samples
+from meshbox.serve.relayreport import Reporter
 from meshbox.serve.selfsigned import self_signed
+from meshbox.serve.siblings import Siblings
 from meshbox.serve.sites import Sites
 from meshbox.serve.stun import StunCounters, StunServer
 from meshbox.serve.tls import TlsCounters
+from meshbox.serve.workers import Crew
 from meshbox.wire.keys import NodeKey
 from meshbox.wire.noise import public_of
 
@@ -55,70 +52,24 @@ FAREWELL = 0.2
 
 BEAT = 1.0
 
-
-def run(config: RelayConfig, on_ready: Callable[[RelayDaemon], None] = lambda daemon: None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises MeshboxError."""
-    log.setup(config.log.level, config.log.format)
-    for problem in config.warnings:
-        log.emit("config_warning", key=problem.path, reason=problem.text)
-    raise_descriptor_limit()
-    if is_for_a_lab(config):
-        with tempfile.TemporaryDirectory(prefix="meshbox-derp-") as home:
-            asyncio.run(_serve(at_home_in(config, Path(home)), on_ready))
-    else:
-        asyncio.run(_serve(config, on_ready))
-
-
-def is_for_a_lab(config: RelayConfig) -> bool:
-    """A relay for everybody that was given no place to keep anything: it keeps nothing."""
-    places = (config.origins.get("state_dir"), config.origins.get("private_key_path"))
-    return config.admission.mode == "all" and places == ("default", "default")
-
-
-def at_home_in(config: RelayConfig, home: Path) -> RelayConfig:
-    socket_path = home / "derp.sock" if config.origins.get("socket") == "default" else config.socket
-    return replace(config, state_dir=home, private_key_path=home / "derp.key", socket=socket_path)
-
-
-async def _serve(config: RelayConfig, on_ready: Callable[[RelayDaemon], None]) -> None:
-    manager = ServiceManager(os.environ)
-    daemon = RelayDaemon(config)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    try:
-        await daemon.open()
-        loop.add_signal_handler(signal.SIGHUP, daemon.reload, manager)
-        feeder = asyncio.create_task(_feed_watchdog(daemon, manager))
-        manager.ready(daemon.status())
-        on_ready(daemon)
-        await stopped.wait()
-        manager.stopping()
-        feeder.cancel()
-    finally:
-        await daemon.close()
-
-
-async def _feed_watchdog(daemon: RelayDaemon, manager: ServiceManager) -> None:
-    """Also the status line of `systemctl status`, which a relay has no other place for."""
-    while True:
-        if manager.watchdog_interval is not None:
-            manager.alive()
-        manager.status(daemon.status())
-        await asyncio.sleep(manager.watchdog_interval or 10.0)
+LOST_GRACE = 0.3
+"""Seconds between the end of another worker and ours."""
 
 
 class RelayDaemon:
     """One running relay. `open` raises a MeshboxError; `close` may be called after it, and once. `ports` has
-    the port of each listener by its configuration key, also when the system chose it."""
+    the port of each listener by its configuration key, also when the system chose it. It wants to end when
+    `stopped` is set, by a signal or because another worker ended."""
 
-    def __init__(self, config: RelayConfig) -> None:
+    def __init__(
+        self, config: RelayConfig, inherited: Inherited | None = None, crew: Crew | None = None
+    ) -> None:
         self.config = config
         self.ports: dict[str, int] = {}
-        self.started_at = time.time()
-        self._inherited = Inherited(os.environ)
+        self.stopped = asyncio.Event()
+        self.has_lost_worker = False
+        self._crew = crew or Crew()
+        self._inherited = inherited or Inherited(os.environ)
         self._sites = Sites()
         self._servers: list[asyncio.Server] = []
         self._beat: asyncio.TimerHandle | None = None
@@ -143,16 +94,20 @@ class RelayDaemon:
     async def open(self) -> None:
         config = self.config
         private_key = load_or_create_key(config.private_key_path, os.urandom)
-        self._certificate = self._make_certificate(NodeKey(public_of(private_key)))
-        self.gate = Gate(config.state_dir, time.time)
+        self._certificate = certificate_of(config, NodeKey(public_of(private_key)))
+        self.gate = Gate(config.state_dir, time.time, keeps=self._crew.is_first)
         mesh_key = read_mesh_key(config.mesh.key_path) if config.mesh.key_path is not None else None
         peers = [parse_peer(text) for text in config.mesh.peers]
         self.derp = self._make_relay(private_key, mesh_key)
         self.gate.guard(self.derp)
+        self._reporter = self._make_reporter()
+        self._siblings = Siblings(self.derp, self.gate, self._reporter.tell, self._lost_worker)
+        await self._siblings.open(self._crew.ways)
+        if self._crew.is_first:
+            await self._open_http()
+            self._open_stun()
+            await self._open_desk()
         await self._open_clients()
-        await self._open_http()
-        self._open_stun()
-        await self._open_desk()
         if mesh_key is not None:
             me = MeshSelf(private_key, self.derp.identity.public, mesh_key)
             self._mesh = [MeshLink(self.derp, me, peer) for peer in peers]
@@ -160,7 +115,8 @@ class RelayDaemon:
         self._on_beat()
         gc.collect()
         gc.freeze()
-        self._announce()
+        if self._crew.is_first:
+            self._announce()
 
     def _make_relay(self, private_key: bytes, mesh_key: bytes | None) -> DerpServer:
         config, admission = self.config, self.config.admission
@@ -176,15 +132,17 @@ class RelayDaemon:
             mesh_key=mesh_key,
         )
 
-    def _make_certificate(self, relay_key: NodeKey) -> Certificate | None:
-        config = self.config
-        if config.plain:
-            return None
-        if config.cert_path is not None and config.key_path is not None:
-            return Certificate(config.cert_path, config.key_path, relay_key)
-        names = config.hostnames or (config.listen.host or socket.getfqdn(),)
-        # No metacert here: clients of before May 2025 refuse a pinned certificate that comes with one.
-        return self_signed(config.state_dir, names, time.time())
+    def _make_reporter(self) -> Reporter:
+        return Reporter(
+            self.derp,
+            self.gate,
+            self._tls_counters,
+            stun=lambda: self._stun.counters if self._stun is not None else StunCounters(),
+            mesh=lambda: self._mesh,
+            pin=lambda: self.pin,
+            admission=self.config.admission.mode,
+            started_at=time.time(),
+        )
 
     # Doors
 
@@ -200,11 +158,15 @@ class RelayDaemon:
         factory: Callable[[], asyncio.BaseProtocol] = front
         if certificate is not None:
             factory = tls.wrap(front, lambda: certificate.context, self._tls_counters)
-            self._open_handover(factory)
+            if self._crew.is_first:
+                self._open_handover(factory)
         # Whoever gets its connections handed over needs no port, and the usual one is taken.
         needs_port = self._takeover is None or config.origins.get("listen") != "default"
         for listener in self._listeners("derp", config.listen if needs_port else None, "listen"):
-            self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
+            # One connection a turn: else the worker that wakes first takes all that came meanwhile.
+            turn = BACKLOG if self.config.workers == 1 else 1
+            self._servers.append(await loop.create_server(factory, sock=listener, backlog=turn))
+            listener.listen(BACKLOG)
 
     def _open_handover(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         path, found = self.config.handover_socket, self._inherited.take_named("derp-handover")
@@ -237,8 +199,8 @@ class RelayDaemon:
 
     async def _open_desk(self) -> None:
         config = self.config
-        desk = Desk(self.derp.switch, self._status, self._samples)
-        local = [*Feed(self.gate, self._facts).routes(), *desk.routes()]
+        desk = Desk(self._reporter, self._siblings)
+        local = [*Feed(self.gate, self._reporter.facts, self._siblings.push).routes(), *desk.routes()]
         for listener in self._inherited.take_named("derp-control") or [
             listen_unix(config.socket, config.socket_permission, self._inherited, "socket")
         ]:
@@ -261,9 +223,10 @@ class RelayDaemon:
 
     def _remote_feed(self) -> list[derphttp.Route]:
         path = self.config.admission.token_path
-        if path is None:
+        if path is None or not self._crew.is_first:
             return []
-        return Feed(self.gate, self._facts, hash_secret(read_token(path).reveal())).routes()
+        token = hash_secret(read_token(path).reveal())
+        return Feed(self.gate, self._reporter.facts, self._siblings.push, token).routes()
 
     # While it runs
 
@@ -276,41 +239,18 @@ class RelayDaemon:
     def status(self) -> str:
         return f"{self.derp.switch.connections} clients connected, {self.derp.switch.homes} at home here"
 
-    def _status(self) -> dict[str, object]:
-        switch, roster = self.derp.switch, self.gate.roster
-        counters = switch.counters
-        return {
-            **self._facts(),
-            "startedAt": self.started_at,
-            "admission": self.config.admission.mode,
-            "admitted": len(roster),
-            "pushedAt": self.gate.pushed_at or None,
-            "homes": switch.homes,
-            "remoteClients": switch.remote_count,
-            "mesh": {link.peer.host: link.is_up for link in self._mesh},
-            "packetsReceived": counters.packets_received,
-            "packetsSent": counters.packets_sent,
-            "bytesReceived": counters.bytes_received,
-            "bytesSent": counters.bytes_sent,
-            "packetsDropped": counters.packets_dropped,
-            "queueMilliseconds": round(counters.queued_seconds * 1000, 3),
-            "refused": self.derp.counters.refused,
-        }
+    def _lost_worker(self) -> None:
+        """None of us is of use alone: the service manager starts all anew. When it stops us all at once, the
+        others may be faster."""
+        asyncio.get_running_loop().call_later(LOST_GRACE, self._end_for_lost_worker)
 
-    def _samples(self) -> Iterator[Sample]:
-        stun = self._stun.counters if self._stun is not None else StunCounters()
-        derp = self.derp
-        sources = Sources(derp.switch, derp.counters, self._tls_counters, stun, self.gate.roster)
-        return samples(sources)
-
-    def _facts(self) -> dict[str, object]:
-        """What control is told of this relay with each answer."""
-        return {
-            "version": __version__,
-            "key": str(self.derp.identity.public),
-            "pin": self.pin,
-            "clients": self.derp.switch.connections,
-        }
+    def _end_for_lost_worker(self) -> None:
+        if self.stopped.is_set():
+            return
+        if self._crew.is_first:
+            log.emit("relay_worker_lost")
+        self.has_lost_worker = True
+        self.stopped.set()
 
     def _announce(self) -> None:
         config = self.config
@@ -335,10 +275,12 @@ class RelayDaemon:
         """Read the certificate's files again; the rest of the configuration wants a restart, which costs the
         clients a second."""
         manager.reloading()
+        self._crew.signal(signal.SIGHUP)
         try:
             if self._certificate is not None:
                 self._certificate.reload()
-            log.emit("relay_reloaded")
+            if self._crew.is_first:
+                log.emit("relay_reloaded")
         except Exception as error:
             log.emit("reload_refused", reason=str(error))
         manager.ready(self.status())
@@ -355,6 +297,7 @@ class RelayDaemon:
             self._beat.cancel()
             self.gate.beat()
             self.derp.close()
+            self._siblings.close()
             if self._stun is not None:
                 self._stun.close()
             await asyncio.sleep(FAREWELL)
@@ -362,9 +305,21 @@ class RelayDaemon:
         await self._sites.close()
         if self._verifier is not None:
             await self._verifier.close()
-        if self._beat is not None:
+        if self._beat is not None and self._crew.is_first:
             log.emit("relay_stopped")
         log.flush(math.inf)
+
+
+def certificate_of(config: RelayConfig, relay_key: NodeKey) -> Certificate | None:
+    """The relay's certificate, made if none is configured; None when it speaks plain HTTP. Raises
+    CertificateError."""
+    if config.plain:
+        return None
+    if config.cert_path is not None and config.key_path is not None:
+        return Certificate(config.cert_path, config.key_path, relay_key)
+    names = config.hostnames or (config.listen.host or socket.getfqdn(),)
+    # No metacert here: clients of before May 2025 refuse a pinned certificate that comes with one.
+    return self_signed(config.state_dir, names, time.time())
 
 
 def _own_names(config: RelayConfig) -> dict[str, list[str]]:

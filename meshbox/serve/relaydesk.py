@@ -7,30 +7,22 @@ GET /metrics     for Prometheus; also under /debug/varz, where derper's dashboar
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
-
 from aiohttp import web
 
-from meshbox.relay.client import Client
-from meshbox.relay.switch import Switch
-from meshbox.serve.derplink import DerpLink
-from meshbox.serve.metrics import Sample, render
+from meshbox.serve.metrics import render
 from meshbox.serve.relaymetrics import RELAY_METRICS
+from meshbox.serve.relayreport import Reporter, merged_samples, merged_status
+from meshbox.serve.siblings import Siblings
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Desk:
-    def __init__(
-        self,
-        switch: Switch,
-        status: Callable[[], dict[str, object]],
-        samples: Callable[[], Iterable[Sample]],
-    ) -> None:
-        self._switch = switch
-        self._status = status
-        self._samples = samples
+    """Answers for all workers."""
+
+    def __init__(self, reporter: Reporter, siblings: Siblings) -> None:
+        self._reporter = reporter
+        self._siblings = siblings
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/status", self.status), web.get("/clients", self.clients), *self.monitor_routes()]
@@ -39,25 +31,14 @@ class Desk:
         return [web.get("/metrics", self.metrics), web.get("/debug/varz", self.metrics)]
 
     async def status(self, request: web.Request) -> web.Response:
-        return web.json_response(self._status())
+        others = await self._siblings.ask("status")
+        return web.json_response(merged_status(self._reporter.status(), others))
 
     async def clients(self, request: web.Request) -> web.Response:
-        now = asyncio.get_running_loop().time()
-        return web.json_response([_client(client, now) for client in self._switch.every_connection()])
+        others = await self._siblings.ask("clients")
+        return web.json_response(sum(others, self._reporter.clients()))
 
     async def metrics(self, request: web.Request) -> web.Response:
-        text = render(RELAY_METRICS, self._samples())
+        others = await self._siblings.ask("samples")
+        text = render(RELAY_METRICS, merged_samples(self._reporter.samples(), others))
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
-
-
-def _client(client: Client, now: float) -> dict[str, object]:
-    return {
-        "nodeKey": str(client.key),
-        "address": client.link.peer if isinstance(client.link, DerpLink) else "",
-        "connectedSeconds": round(now - client.since, 1),
-        "isHome": client.is_home,
-        "isBlocked": client.is_blocked,
-        "queuedPackets": client.outbox.packets,
-        "bytesReceived": client.bytes_in,
-        "bytesSent": client.bytes_out,
-    }

@@ -79,6 +79,19 @@ RELAY_METRICS: Mapping[str, Metric] = {
 }
 
 
+ONE_FOR_ALL = frozenset(
+    {
+        "derp_clients_remote",
+        "derp_average_queue_duration_ms",
+        "meshbox_relay_admitted",
+        "meshbox_build_info",
+        "process_start_time_seconds",
+        "process_max_fds",
+    }
+)
+"""What several workers of one relay do not add up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the numbers are."""

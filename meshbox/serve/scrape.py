@@ -24,6 +24,7 @@ class Gauges:
     loop_lag: Callable[[], float]
     certificate_left: Callable[[], float | None]
     relay: Callable[[], Iterable[Sample]]
+    backups: Callable[[], Iterable[Sample]] = tuple
 
 
 def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
@@ -44,6 +45,7 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
     waiting = sum(pending.state == "waiting" for pending in t.pending.values())
     yield Sample("meshbox_pending", waiting, ("registration",))
     yield from gauges.relay()
+    yield from gauges.backups()
     yield from process_samples()
 
 
@@ -55,6 +57,7 @@ def _nodes(t: Tailnet, now: float) -> Iterator[Sample]:
     yield Sample("meshbox_nodes", online, ("online",))
     yield Sample("meshbox_nodes", len(t.nodes) - online, ("offline",))
     yield Sample("meshbox_nodes", expired, ("expired",))
+    yield Sample("meshbox_nodes", len(t.presence.silent), ("silent",))
     versions = Counter(client_version(t.report(node_id).capver) for node_id in t.nodes)
     for version, count in versions.items():
         yield Sample("meshbox_client_capability", count, (version,))

@@ -73,7 +73,7 @@ class Mapper:
 
     def permit(self, node: Node) -> Permit:
         """What the node lets in, freshly written."""
-        return Permit(self.permits.filter(node.id), self.permits.ssh(node.id))
+        return self.permits.of(node.id)
 
     def dns(self, node: Node) -> bytes:
         """The node's DNS configuration as JSON. A session sends it again when it is not what it was."""

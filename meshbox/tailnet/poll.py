@@ -47,7 +47,7 @@ class Poll:
         self._cursor = 0
         self._told = NOTHING
         # Hashes of what was told last: the texts themselves may be long.
-        self._filter = 0
+        self._filter = b""
         self._ssh = 0
         self._dns = 0
         self._hints = 0
@@ -68,7 +68,7 @@ class Poll:
         node = self._node = mapper.t.nodes[self._node.id]
         self._told = mapper.outlook(node, now)
         permit = mapper.permit(node)
-        self._filter, self._ssh = hash(permit.filter), hash(permit.ssh)
+        self._filter, self._ssh = permit.marks, hash(permit.ssh)
         self._dns, self._hints = hash(mapper.dns(node)), hash(mapper.hints.fields(node))
         pieces, self._cursor = mapper.full(node, self._told, permit, self._coding, now)
         return pieces
@@ -117,13 +117,12 @@ class Poll:
     def _permit_news(self, node: Node) -> bytes:
         """What the node lets in, as far as it changed; b"" when it did not."""
         permit = self._mapper.permit(node)
-        fields: list[bytes] = []
-        now_filter, now_ssh = hash(permit.filter), hash(permit.ssh)
-        if now_filter != self._filter:
-            fields.append(b'"PacketFilter":' + permit.filter)
-        if now_ssh != self._ssh:
+        known, self._ssh = self._ssh, hash(permit.ssh)
+        fields = [permit.news_since(self._filter)]
+        if known != self._ssh:
             fields.append(b'"SSHPolicy":' + permit.ssh)
-        self._filter, self._ssh = now_filter, now_ssh
+        self._filter = permit.marks
+        fields = [field for field in fields if field]
         return self._coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
 
     def _dns_news(self, node: Node) -> bytes:

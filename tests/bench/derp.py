@@ -104,7 +104,8 @@ def main() -> None:
             ours, official = bench.ours("ours.test", *settings), bench.derper("official.test")
             # Memory first: what was busy once keeps its buffers.
             idle({"ours": ours, "derper": official})
-            traffic({"ours": ours, "derper": official})
+            two = bench.ours("two.test", "--workers", "2", *settings)
+            traffic({"ours": ours, "ours, 2 workers": two, "derper": official})
         finally:
             bench.close()
 

@@ -77,7 +77,7 @@ async def test_two_relays_with_pinned_certificates_share_their_clients(tmp_path:
             assert await ann.packet() == (bob.public, b"over there")
             ann.close()
             await until(lambda: two.daemon.derp.switch.remote_count == 0)
-            assert two.daemon._status()["mesh"] == {"127.0.0.1": True}
+            assert two.daemon._reporter.status()["mesh"] == {"127.0.0.1": True}
         await until(lambda: one.daemon.derp.switch.watcher_count == 0)
 
 

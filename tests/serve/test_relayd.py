@@ -16,6 +16,8 @@ from meshbox import log
 from meshbox.errors import CertificateError, ConfigError, KeyFileError
 from meshbox.relay.roster import Push
 from meshbox.serve import relayd
+from meshbox.wire.derp import FrameType, encode
+from tests.fake.derp import REQUEST, DerpClient
 from tests.serve.derpdaemon import EPOCH, RelayHome, closes, relay_config
 
 NEVER = 0.0
@@ -213,8 +215,6 @@ async def test_frames_sent_while_the_answer_is_awaited_are_kept() -> None:
     ):
         other = await relay.client(bob)
         client = await type(other).knock(relay.way, ann)
-        from meshbox.wire.derp import FrameType, encode
-
         packets = [os.urandom(1300) for _ in range(40)]
         early = b"".join(encode(FrameType.SEND_PACKET, public(bob), packet) for packet in packets)
         client.writer.write(client.hello() + early)
@@ -301,3 +301,24 @@ async def test_names_for_clients_that_lost_their_resolver() -> None:
         assert json.loads((await relay.get("/bootstrap-dns?q=relay.test"))[2]) == {
             "relay.test": ["192.0.2.7"]
         }
+
+
+async def test_behind_a_proxy_that_speaks_tls_the_client_is_whom_the_proxy_names() -> None:
+    async with (
+        ControlServer() as control,
+        RelayHome(
+            plain=True,
+            trusted_proxies=["127.0.0.1/32"],
+            admission__mode="url",
+            admission__verify_url=control.url,
+        ) as relay,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.way.port)
+        writer.write(REQUEST.encode() + b"X-Forwarded-For: 192.0.2.99\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        client = DerpClient(PrivateKey(os.urandom(32)), reader, writer, b"")
+        client.server_key = (await client.next()).body[8:]
+        writer.write(client.hello())
+        assert (await client.next()).kind == FrameType.SERVER_INFO
+        assert [asked["Source"] for asked in control.asked] == ["192.0.2.99"]
+        client.close()

@@ -31,7 +31,7 @@ def free_port(kind: socket.SocketKind) -> int:
 class Managed:
     """A relay under the hand of tests.fake.manager."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *around: str) -> None:
         self.port, self.stun_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self.way = Way(self.port, tls=client_context())
         sockets = (
@@ -39,7 +39,7 @@ class Managed:
             f"derp-control=unix:{home}/derp.sock",
         )  # fmt: skip
         relay = ("-m", "meshbox.cli.main", "derp", "--admit", "all", "--yes", "--state-dir", str(home))
-        argv = [sys.executable, "-m", "tests.fake.manager", *sockets, "--", sys.executable, *relay]
+        argv = [sys.executable, "-m", "tests.fake.manager", *sockets, "--", *around, sys.executable, *relay]
         self.process = subprocess.Popen(argv, cwd=ROOT)
 
     def restart(self) -> None:
@@ -98,3 +98,18 @@ async def test_stun_answers_on_an_inherited_socket(managed: Managed) -> None:
         asker.send(stun.build_request(transaction))
         answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(asker, 100), 5)
     assert answer[8:20] == transaction
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="taking a process's network away needs root")
+async def test_with_a_socket_for_everything_it_needs_no_network_of_its_own(tmp_path: Path) -> None:
+    relay = Managed(tmp_path, "unshare", "--net")
+    try:
+        keys = [PrivateKey(os.urandom(32)) for _ in range(2)]
+        ann, bob = [(await come_back(relay.way, key))[0] for key in keys]
+        ann.send(bob.public, b"without a network")
+        assert await bob.packet() == (ann.public, b"without a network")
+        ann.close()
+        bob.close()
+    finally:
+        relay.close()

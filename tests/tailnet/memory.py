@@ -113,7 +113,7 @@ class PaperClient:
     profiles: dict[int, dict[str, Any]] = field(default_factory=dict)
     dns: dict[str, Any] = field(default_factory=dict)
     derp_map: dict[str, Any] = field(default_factory=dict)
-    filter: list[Any] = field(default_factory=list)
+    chunks: dict[str, list[Any]] = field(default_factory=dict)
     ssh: dict[str, Any] = field(default_factory=dict)
     ever_told: set[int] = field(default_factory=set)
     messages: int = 0
@@ -130,6 +130,10 @@ class PaperClient:
             seen.append(message)
         return seen
 
+    @property
+    def filter(self) -> list[Any]:
+        return [rule for name in sorted(self.chunks) for rule in self.chunks[name]]
+
     def apply(self, message: dict[str, Any]) -> None:
         self.messages += 1
         if self.messages == 1:
@@ -137,7 +141,13 @@ class PaperClient:
         self.self_node = message.get("Node") or self.self_node
         self.dns = message.get("DNSConfig", self.dns)
         self.derp_map = message.get("DERPMap") or self.derp_map
-        self.filter = message.get("PacketFilter", self.filter)
+        for name, chunk in (message.get("PacketFilters") or {}).items():
+            if name == "*":
+                self.chunks.clear()
+            elif chunk is None:
+                del self.chunks[name]
+            else:
+                self.chunks[name] = chunk
         self.ssh = message.get("SSHPolicy") or self.ssh
         for profile in message.get("UserProfiles") or ():
             self.profiles[profile["ID"]] = profile

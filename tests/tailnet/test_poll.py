@@ -61,7 +61,7 @@ def test_the_first_message_is_complete(pair: Pair) -> None:
 def test_allow_all_is_written_out(pair: Pair) -> None:
     first = PaperClient()
     (message,) = first.feed(Poll(pair.mapper, pair.viewer, "zstd").first(NOW))
-    assert message["PacketFilter"] == [
+    assert first.filter == [
         {
             # ChromeOS keeps its virtual machines in the gap; clients do not count it as the tailnet's.
             "SrcIPs": ["100.115.94.0-100.127.255.255", "100.64.0.0-100.115.91.255", "fd7a:115c:a1e0::/48"],

@@ -15,7 +15,7 @@ from tests.fake.derp import Way
 from tests.serve.tlsends import client_context
 from tests.world.authority import Authority, Issued
 from tests.world.clients import CACHE
-from tests.world.process import Daemon, Outcome, eventually, run
+from tests.world.process import Daemon, LabError, Outcome, eventually, run
 
 LOOPBACK = IPv4Address("127.0.0.1")
 MESHBOX = Path(sys.executable).with_name("meshbox")
@@ -79,6 +79,8 @@ class Bench:
 
     def derper(self, name: str, *more: str, port: int = 0) -> Relay:
         """The official relay."""
+        if not (DERPER / "derper").exists():
+            raise LabError(f"{DERPER / 'derper'} is missing: run scripts/build-derper.sh")
         relay, issued = self._place(name, port)
         certificates = relay.directory / "certs"
         certificates.mkdir()
@@ -95,12 +97,13 @@ class Bench:
         """`meshbox derp`, open as a lab's unless `more` says otherwise."""
         relay, issued = self._place(name, port)
         admit = () if "--admit" in more else ("--admit", "all")
+        mesh = () if "--workers" in more else ("--mesh-key", str(self.mesh_key))
         return self._start(relay, [
             str(MESHBOX), "derp", "--listen", f"[::]:{relay.port}", "--yes",
             "--stun", f"[::]:{relay.stun_port}",
             "--cert", str(issued.certificate), "--key", str(issued.key), "--hostname", name,
             "--state-dir", str(relay.directory), "--socket", str(relay.directory / "derp.sock"),
-            "--mesh-key", str(self.mesh_key), *admit, *more,
+            *mesh, *admit, *more,
         ])  # fmt: skip
 
     def write_map(self, *regions: list[Relay]) -> Path:

@@ -66,6 +66,9 @@ class Stand:
     is_fine: bool = True
     prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
+    problems: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     asked: list[dict[str, Any]] = field(default_factory=list)
     answer: bytes | None = None
@@ -145,11 +148,13 @@ class Stand:
             started_at=self.now,
             store_answers=lambda: self.is_fine,
             observe=lambda method, route, status, seconds: self.seen.append((method, route, status)),
+            troubles=lambda: (self.problems, self.doubts),
+            facts=lambda: self.facts,
+            audit=self.store.search_audit,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
-        public = web.AppRunner(
-            application([*pages.routes(context), *routes(context, TokenDoor(lambda request: self.address))])
-        )
+        door = TokenDoor(lambda request: self.address)
+        public = web.AppRunner(application([*pages.routes(context, door), *routes(context, door)]))
         await local.setup()
         await public.setup()
         await web.UnixSite(local, str(self.socket)).start()
