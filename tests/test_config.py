@@ -315,7 +315,7 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     assert config.dns.magic_dns is False and config.dns.nameservers.global_ == ("9.9.9.9",)
     assert config.limits.pending_per_address == 3 and config.metrics_listen_addr is None
     assert config.origins["database.sqlite.path"] == "environment, MESHBOX_DATABASE_SQLITE_PATH"
-    assert config.origins["server_url"] == "file, line 1"
+    assert config.origins["server_url"] == f"{file}, line 1"
     assert config.origins["listen_addr"] == "default"
 
 
@@ -517,4 +517,4 @@ def test_a_yaml_merge_counts_as_the_file(file: Path) -> None:
         "true}}\n"
     )
     config = load(file, {})
-    assert config.logtail.enabled and config.origins["logtail.enabled"] == "file"
+    assert config.logtail.enabled and config.origins["logtail.enabled"] == str(file)
