@@ -1,0 +1,114 @@
+"""The drop-in that `meshbox setup` writes: the few things a server cannot know by itself.
+
+Three ways to be reached. With a certificate of an authority or of the administrator's own, everything is
+HTTPS on port 443, relay included. Without one, control is plain HTTP on port 80, and the relay speaks TLS on
+443 with a certificate it makes itself and that clients are told of.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+from meshbox.config import Config, load
+from meshbox.errors import Conflict, Invalid, Refused
+
+FILE = "10-setup.yaml"
+HEAD = """\
+# Written by `meshbox setup`; to change it, type that again. Settings of your own belong into another file here,
+# such as 50-local.yaml, whose keys go before these; `meshbox config show --origin` says which file set what.
+"""
+
+Tls = Literal["acme", "files", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was asked: a name or an address, and how TLS is done. `certificate` and `key` for files only."""
+
+    host: str
+    tls: Tls
+    email: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def is_address(self) -> bool:
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def server_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'http' if self.tls == 'none' else 'https'}://{host}"
+
+
+def text_of(answers: Answers) -> str:
+    return HEAD + "\n".join(_lines(answers)) + "\n"
+
+
+def _lines(answers: Answers) -> Iterator[str]:
+    yield f'server_url: "{answers.server_url}"'
+    if answers.tls == "none":
+        yield 'listen_addr: ":80"'
+    else:
+        yield 'listen_addr: ":443"'
+        yield "http:"
+        yield '  listen_addr: ":80"'
+    if answers.tls == "acme":
+        yield "acme:"
+        yield "  enabled: true"
+        if answers.email:
+            yield f'  email: "{answers.email}"'
+    if answers.tls == "files":
+        yield f'tls_cert_path: "{answers.certificate}"'
+        yield f'tls_key_path: "{answers.key}"'
+    family = "ipv6" if ":" in answers.host else "ipv4"
+    server = ['    listen_addr: ":443"'] if answers.tls == "none" else []
+    server += [f'    {family}: "{answers.host}"'] if answers.is_address else []
+    if server:
+        yield "derp:"
+        yield "  server:"
+        yield from server
+
+
+def write(directory: Path, answers: Answers, *, replace: bool) -> Config:
+    """Write the drop-in after a look at what it makes of the whole configuration, which is returned. An
+    existing one that says something else is only replaced when asked. Raises ConfigError, Conflict, Invalid,
+    Refused; then nothing was written."""
+    file, text = directory / FILE, text_of(answers)
+    if file.exists() and file.read_text() != text and not replace:
+        raise Conflict(f"{file} says something else; add --yes to replace it (meshbox config show has it)")
+    config = _rehearse(directory, text)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{FILE}.new")
+        draft.write_text(text)
+        draft.chmod(0o644)
+        draft.replace(file)
+    except PermissionError:
+        raise Refused(f"{directory} can only be written by root: sudo meshbox setup") from None
+    except OSError as error:
+        raise Invalid(f"{file} cannot be written: {error.strerror}") from None
+    return config
+
+
+def _rehearse(directory: Path, text: str) -> Config:
+    """The configuration as it will be, from copies: a wrong answer must not reach the running server."""
+    with tempfile.TemporaryDirectory(prefix="meshbox-setup-") as place:
+        for present in (directory.parent / "config.yaml", *directory.glob("*.yaml")):
+            if present.exists():
+                (Path(place) / f"{'00-' * (present.parent != directory)}{present.name}").write_bytes(
+                    present.read_bytes()
+                )
+        (Path(place) / FILE).write_text(text)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MESHBOX_")}
+        return load(Path(place), env)
