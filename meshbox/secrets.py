@@ -28,6 +28,9 @@ SECRET_LENGTH = 43
 KEY_FILE_MODE = 0o600
 KEY_FILE_BYTES = 1024
 """A key file has 73 bytes; more is some other file, given by mistake."""
+LEAST_TOKEN = 32
+"""Characters of a shared token. It is the only lock of a door that the whole net can knock at."""
+TOKEN_FILE_BYTES = 4096
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _TOKEN = re.compile(rf"mb-(auth|api)-([0-9A-Za-z]{{{PREFIX_LENGTH}}})-([0-9A-Za-z]{{{SECRET_LENGTH}}})")
 _KEY_FILE = re.compile(rb"""(?:\s*\{\s*"PrivateKey":\s*")?privkey:([0-9a-fA-F]{64})(?:"\s*\})?\s*""")
@@ -83,6 +86,21 @@ def hash_secret(text: str) -> bytes:
 def matches(secret: str, stored: bytes) -> bool:
     """Whether `secret` hashes to `stored`, in time that does not depend on where they differ."""
     return hmac.compare_digest(hash_secret(secret), stored)
+
+
+def read_token(path: Path) -> Secret:
+    """A token that two machines share, from a file. Raises KeyFileError."""
+    try:
+        with path.open() as file:
+            text = file.read(TOKEN_FILE_BYTES).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise KeyFileError(f"{path}: cannot be used as a token file: {reason}") from None
+    if len(text) < LEAST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
+        raise KeyFileError(
+            f"{path}: wants one line of at least {LEAST_TOKEN} characters; openssl rand -hex 32 makes one"
+        )
+    return Secret(text)
 
 
 def load_or_create_key(path: Path, entropy: Callable[[int], bytes]) -> bytes:

@@ -26,6 +26,7 @@ FIELDS: dict[str, str] = {
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
+    "count": "how many of what the text names",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
     "fields": "names of the parts of a report",
     "hostname": "the name a device gives itself, whatever it says",
@@ -107,6 +108,28 @@ EVENTS: dict[str, Event] = {
         "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
         "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
     ),
+    "derp_map_fetched": Event(
+        "info",
+        "{url} has a new DERP map with {count} regions",
+        "The map is checked, kept on disk and told to the clients.",
+    ),
+    "derp_map_not_fetched": Event(
+        "warning",
+        "the DERP map at {url} cannot be had: {reason}",
+        "What was fetched before stays in force, over restarts too. It is tried again, at first after "
+        "seconds.",
+    ),
+    "derp_map_not_kept": Event(
+        "warning",
+        "a fetched DERP map cannot be kept in {path}: {reason}",
+        "It is in force, but after a restart it has to be fetched again before clients hear of it.",
+    ),
+    "derp_map_unusable": Event(
+        "error",
+        "the DERP map cannot be put together: {reason}",
+        "A fetched map and a file do not fit together, for instance because two nodes have one name. The map "
+        "before stays in force.",
+    ),
     "derp_push_refused": Event(
         "warning",
         "a push to this relay from {peer_ip} showed a wrong token",
@@ -135,6 +158,12 @@ EVENTS: dict[str, Event] = {
         "reports of nodes could not be written: {err}",
         "What nodes told about themselves is kept in memory and written as soon as the database takes it. "
         "The text names the cause, usually a full disk.",
+    ),
+    "handover_failed": Event(
+        "error",
+        "a connection for the relay could not be handed over on {path}: {reason}",
+        "Clients that asked for the relay on our port were turned away. Start the relay (meshbox derp with "
+        "handover_socket), or look at who may write to the socket.",
     ),
     "handshake_refused": Event(
         "info",
@@ -226,6 +255,12 @@ EVENTS: dict[str, Event] = {
         "this relay is open: whoever reaches {address} may use it",
         "It was started with `--admit all`. Fine for a lab; never leave it so on the open net.",
     ),
+    "relay_not_told": Event(
+        "warning",
+        "the relay {address} cannot be told who is admitted: {reason}",
+        "It is tried every second. Until then the relay admits whom it was told of last; a node deleted "
+        "meanwhile can go on using it.",
+    ),
     "relay_pinned": Event(
         "info",
         "clients reach this relay with CertName {key} in the DERP map",
@@ -247,6 +282,11 @@ EVENTS: dict[str, Event] = {
         "info",
         "the relay has stopped",
         "All connections were ended. Clients come back within seconds once a relay listens again.",
+    ),
+    "relay_told_again": Event(
+        "info",
+        "the relay {address} knows who is admitted again",
+        "It answers, and was told everything that changed.",
     ),
     "relay_waits_for_control": Event(
         "warning",

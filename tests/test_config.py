@@ -148,9 +148,7 @@ def test_a_headscale_file_starts_meshbox(file: Path) -> None:
     assert config.dns.override_local_dns and config.dns.nameservers.split == ()
     assert config.derp.server.ipv4 == ip_address("198.51.100.1")
     warned = {warning.path for warning in config.warnings}
-    assert {"grpc_listen_addr", "acme_url", "preauth_keys", "tuning", "derp.urls", "node.routes"} <= warned
-    # Relays that will not be there deserve a word: no own one, none fetched.
-    assert "derp.server.enabled" in warned
+    assert {"grpc_listen_addr", "acme_url", "preauth_keys", "tuning", "node.routes"} <= warned
     # Switched off or empty: nothing is lost, nothing is said.
     assert (
         not {"acme_email", "tls_letsencrypt_hostname", "randomize_client_port", "grpc_allow_insecure"}

@@ -77,6 +77,17 @@ NODES = Kind(
     name=lambda node: str(node["givenName"]),
 )
 
+ROUTES = Kind(
+    (
+        Column("ROUTE", lambda route: route["route"]),
+        Column("NODE", lambda route: route["node"]),
+        Column("STATE", lambda route: route["state"]),
+        Column("ONLINE", lambda route: route["online"]),
+        Column("NODE ID", lambda route: route["nodeId"], is_wide=True),
+    ),
+    name=lambda route: str(route["route"]),
+)
+
 AUTH_KEYS = Kind(
     (
         Column("ID", lambda key: key["id"]),

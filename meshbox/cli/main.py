@@ -46,6 +46,9 @@ COMMANDS = {
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
     ),
     "auth": Lazy("meshbox.cli.auth", "auth", "List devices that wait, let them in, or reject them.", NETWORK),
+    "routes": Lazy(
+        "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
+    ),
     "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
@@ -68,6 +71,7 @@ COMMANDS = {
 ALIASES = {
     "user": "users",
     "node": "nodes",
+    "route": "routes",
     "preauthkey": "preauthkeys",
     "authkey": "preauthkeys",
     "pre": "preauthkeys",

@@ -131,6 +131,19 @@ def tag_node(options: Options, node: str | None, identifier: str, tags: tuple[st
     write_change(options, NODES, changed, f"{call_node(changed)} has the tags {', '.join(changed['tags'])}")
 
 
+@nodes.add("approveroutes", name="approve-routes", hidden=True)
+@id_option
+@click.option("-r", "--routes", "wanted", multiple=True)
+@click.pass_obj
+def approve_routes(options: Options, identifier: str, wanted: tuple[str, ...]) -> None:
+    """Let a node carry exactly these routes, none when none is named (today: meshbox routes approve)."""
+    node = _one(None, identifier, "approve-routes -i NODE -r ROUTES")
+    listed = [route.strip() for text in wanted for route in text.split(",") if route.strip()]
+    changed = connect(options).post("node", node, "approve_routes", body={"routes": listed})["node"]
+    approved = ", ".join(changed["approvedRoutes"]) or "nothing"
+    write_change(options, NODES, changed, f"{call_node(changed)} may carry {approved}")
+
+
 @nodes.add(name="move", epilog=WHICH)
 @node_argument
 @id_option

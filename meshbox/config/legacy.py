@@ -23,8 +23,6 @@ IGNORED: Mapping[str, str] = {
     "ephemeral_node_inactivity_timeout": "the key is now node.ephemeral.inactivity_timeout",
     "node.routes": "this version has no health probes of subnet routers",
     "preauth_keys": "revoked keys are kept until they are deleted",
-    "derp.auto_update_enabled": "derp.paths are read again on reload",
-    "derp.update_frequency": "derp.paths are read again on reload",
     "derp.server.stun": "STUN is on whenever derp.server.enabled is",
     "database.debug": "use log.level",
     "database.gorm": "meshbox uses no GORM",

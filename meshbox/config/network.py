@@ -129,6 +129,18 @@ def _web_url(raw: object) -> str:
     return text
 
 
+def _push_target(raw: object) -> str:
+    text = read_text(raw)
+    if text.startswith("/"):
+        return text
+    parts = split_url(text)
+    if parts is None or parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"wants the path of a socket, or https://host[:port], found {found(raw)}")
+    if parts.fragment and not re.fullmatch(r"(sha256-raw:)?[0-9a-fA-F]{64}", parts.fragment):
+        raise ValueError(f"wants sha256-raw: and 64 hex digits behind the #, found {found(raw)}")
+    return text
+
+
 def _domain(raw: object) -> str:
     text = read_text(raw).lower().removesuffix(".")
     labels = text.split(".")
@@ -192,6 +204,7 @@ IP_V4: Kind[IPv4Address] = Kind("IPv4 address", _ip(4))
 IP_V6: Kind[IPv6Address] = Kind("IPv6 address", _ip(6))
 SERVER_URL: Kind[str] = Kind("URL", _server_url)
 WEB_URL: Kind[str] = Kind("URL", _web_url)
+PUSH_TARGET: Kind[str] = Kind("relay", _push_target)
 DOMAIN: Kind[str] = Kind("domain", _domain)
 DOMAIN_OR_NONE: Kind[str] = Kind("domain", _domain_or_none)
 RESOLVER: Kind[str] = Kind("resolver", _resolver)

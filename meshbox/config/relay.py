@@ -143,6 +143,12 @@ class RelayConfig:
         "Local socket on which control pushes who is admitted and `meshbox derp status` asks.",
     )
     socket_permission: int = key(kinds.MODE, 0o660, "File mode of the socket.")
+    handover_socket: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "Socket on which a control server hands over connections that arrived at its port for this relay.",
+        example="/run/meshbox-derp/handover.sock",
+    )
     metrics_listen: Address | None = key(
         optional(network.ADDRESS),
         None,

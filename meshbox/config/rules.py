@@ -46,12 +46,11 @@ def advise(config: Config) -> Iterator[Problem]:
             f"is below {SHORT_ABSENCE:.0f} seconds; nodes that only lost their connection for a moment will "
             f"be deleted",
         )
-    if config.derp.urls:
-        yield Problem("derp.urls", "are not fetched by this version; use derp.paths and derp.server")
-    if not config.derp.server.enabled and not config.derp.paths:
+    if not config.derp.server.enabled and not config.derp.paths and not config.derp.urls:
         yield Problem(
             "derp.server.enabled",
-            "is false and derp.paths is empty; nodes that cannot connect directly will not connect",
+            "is false, and neither derp.paths nor derp.urls name relays; nodes that cannot connect directly "
+            "will not connect",
         )
     if _relay_is_unreachable(config):
         yield Problem(
@@ -69,7 +68,7 @@ def advise(config: Config) -> Iterator[Problem]:
 def _relay_is_unreachable(config: Config) -> bool:
     server = config.derp.server
     has_tls = config.tls_cert_path is not None or config.server_url.startswith("https:")
-    return server.enabled and server.listen_addr is None and not has_tls
+    return server.enabled and not server.separate and server.listen_addr is None and not has_tls
 
 
 def _server(config: Config) -> Iterator[Problem]:
@@ -93,7 +92,7 @@ def _listeners(config: Config) -> Iterator[Problem]:
     for path, address in (
         ("listen_addr", config.listen_addr),
         ("metrics_listen_addr", config.metrics_listen_addr),
-        ("derp.server.listen_addr", config.derp.server.listen_addr if config.derp.server.enabled else None),
+        ("derp.server.listen_addr", _own_relay_listener(config)),
     ):
         if address is None or address.port == 0:
             continue
@@ -106,6 +105,12 @@ def _listeners(config: Config) -> Iterator[Problem]:
             "unix_socket",
             f"is {length} bytes long and the system takes {SOCKET_PATH_MAX}; choose a shorter path",
         )
+
+
+def _own_relay_listener(config: Config) -> Address | None:
+    """A separate relay's listener is not ours."""
+    server = config.derp.server
+    return server.listen_addr if server.enabled and not server.separate else None
 
 
 def _pairs(config: Config) -> Iterator[Problem]:
@@ -163,6 +168,34 @@ def _relay(config: Config) -> Iterator[Problem]:
             "is empty while derp.server.automatically_add_embedded_derp_region is false, so clients would "
             "not hear of the "
             "relay; describe it in a file or set that key to true",
+        )
+    if derp.server.separate and not derp.push:
+        yield Problem(
+            "derp.push",
+            "is empty while derp.server.separate is true, so the relay would admit nobody; name its socket, "
+            "/run/meshbox-derp/derp.sock",
+        )
+    if any(place.startswith("https:") for place in derp.push) and derp.push_token_path is None:
+        yield Problem(
+            "derp.push_token_path",
+            "is missing while derp.push names a relay elsewhere; both sides keep the same token in a file",
+        )
+    yield from _handover(config)
+
+
+def _handover(config: Config) -> Iterator[Problem]:
+    server = config.derp.server
+    if server.handover_socket is None:
+        return
+    if not server.host_name:
+        yield Problem(
+            "derp.server.host_name",
+            "is missing; connections are handed over by the name they ask for",
+        )
+    if config.tls_cert_path is None:
+        yield Problem(
+            "derp.server.handover_socket",
+            "is set, but listen_addr speaks no TLS, so no connection says whom it wants; set tls_cert_path",
         )
 
 

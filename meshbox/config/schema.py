@@ -114,18 +114,50 @@ class DerpServer:
         "are told to accept exactly that one.",
     )
     key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    separate: bool = key(
+        kinds.FLAG,
+        False,
+        "The relay runs as a process of its own (meshbox derp). This section then only describes it in the "
+        "map; derp.push names its socket.",
+    )
+    host_name: str = key(
+        network.DOMAIN_OR_NONE,
+        "",
+        "Name under which clients reach the relay; empty is the host of server_url.",
+        example="derp.example.com",
+    )
+    handover_socket: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "Connections to listen_addr that ask for host_name are handed to the relay on this socket, so that "
+        "both share one port without a proxy.",
+        example="/run/meshbox-derp/handover.sock",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Derp:
-    server: DerpServer = section(DerpServer, "The relay inside this server.")
+    server: DerpServer = section(DerpServer, "The relay of this server.")
     urls: tuple[str, ...] = key(
         listed(network.WEB_URL),
         (),
-        "DERP maps to fetch. This version fetches none and says so when one is given.",
+        "DERP maps to fetch. What was fetched last is kept and used while a URL does not answer.",
+        example="[https://controlplane.tailscale.com/derpmap/default]",
     )
     paths: tuple[Path, ...] = key(
         listed(kinds.PATH), (), "YAML files that describe further relays; read at start and on reload."
+    )
+    auto_update_enabled: bool = key(kinds.FLAG, True, "Fetch the maps of derp.urls again now and then.")
+    update_frequency: float = key(kinds.DURATION, 10_800.0, "How often they are fetched.")
+    push: tuple[str, ...] = key(
+        listed(network.PUSH_TARGET),
+        (),
+        "Relays that are told which nodes are admitted: the path of a local socket, or https://host[:port], "
+        "with #sha256-raw:... behind it to pin a certificate.",
+        example="[/run/meshbox-derp/derp.sock]",
+    )
+    push_token_path: Path | None = key(
+        optional(kinds.PATH), None, "File with the token that relays elsewhere want to see with a push."
     )
 
 

@@ -46,6 +46,11 @@ def peer_caps(device: Device) -> Caps:
     return {SUGGEST_EXIT: None} if device.exit_routes else {}
 
 
+def switches_ipv4(document: Document) -> bool:
+    """Is there a device that may have no IPv4? Seldom, and then nobody need be asked."""
+    return document.disable_ipv4 or any(DISABLE_IPV4 in entry.attr for entry in document.node_attrs)
+
+
 def has_ipv4(document: Document, resolver: Resolver, device: Device) -> bool:
     """Without, the device has no IPv4 address in any map and sees none of its peers'."""
     if document.disable_ipv4:

@@ -7,16 +7,17 @@ as compiling afresh.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from meshbox.policy.approve import approved_routes
-from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps
+from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps, switches_ipv4
 from meshbox.policy.document import EMPTY, Document
-from meshbox.policy.filter import JsonRule, filter_for
+from meshbox.policy.filter import JsonRule, filter_for, own_devices
 from meshbox.policy.index import Index
 from meshbox.policy.resolve import Resolver
-from meshbox.policy.routeview import RouteView
-from meshbox.policy.rules import Table
+from meshbox.policy.routeview import RouteView, Shown
+from meshbox.policy.rules import SelfRule, Table
 from meshbox.policy.sight import View, bit
 from meshbox.policy.spans import Prefix
 from meshbox.policy.ssh import Ssh
@@ -31,6 +32,8 @@ class Compiled:
         self.index = resolver.index
         self.table = table or Table(resolver)
         self.visibility = Visibility(self.table)
+        self.affected: View = self.index.everyone
+        """The devices whose filter or SSH rules may differ from those of the snapshot before this one."""
         self._filters: dict[int, list[JsonRule]] = {}
         self._ipv4: dict[int, bool] = {}
 
@@ -53,10 +56,11 @@ class Compiled:
     def routes(self) -> RouteView:
         return RouteView(self.table.rules, self.index)
 
-    def shown_routes(self, viewer: int) -> dict[int, list[Prefix]]:
+    def shown_routes(self, viewer: int) -> Shown:
         """Router -> the routes that the viewer may use on it, of the routers it sees."""
         seen = self.visibility.view(viewer)
-        return {router: routes for router, routes in self.routes.shown(viewer).items() if seen >> router & 1}
+        shown = self.routes.shown(viewer, self.visibility.mark_of(viewer))
+        return {router: routes for router, routes in shown.items() if seen >> router & 1}
 
     def self_caps(self, device_id: int) -> Caps:
         return self_caps(self.document, self.resolver, self.index.devices[device_id])
@@ -65,6 +69,8 @@ class Compiled:
         return peer_caps(self.index.devices[device_id])
 
     def has_ipv4(self, device_id: int) -> bool:
+        if not switches_ipv4(self.document):
+            return True
         found = self._ipv4.get(device_id)
         if found is None:
             found = has_ipv4(self.document, self.resolver, self.index.devices[device_id])
@@ -86,11 +92,34 @@ class Compiled:
 
     def with_device(self, device: Device) -> Compiled:
         """The device came, or became another (its routes, owner, tags)."""
-        index = self.index.minus(device.id) if device.id in self.index.devices else self.index
-        return self._at(index.plus(device), device.id)
+        known = self.index.devices.get(device.id)
+        if known is None:
+            return self._at(self.index.plus(device), device.id)
+        if known == device:
+            return self
+        if _is_beside(known, device):
+            return self._beside(device)
+        return self._at(self.index.minus(device.id).plus(device), device.id)
 
     def without_device(self, device_id: int) -> Compiled:
         return self._at(self.index.minus(device_id), device_id)
+
+    def is_small(self, device_id: int, device: Device | None) -> bool:
+        """Is following this device (None: it goes) a small part of the cost of compiling?"""
+        known = self.index.devices.get(device_id)
+        if known is not None and device is not None and _is_beside(known, device):
+            return True
+        has_routes = any(one is not None and one.routes for one in (known, device))
+        return self.table.can_follow and not has_routes and not self.index.routes_own_addresses
+
+    def _beside(self, device: Device) -> Compiled:
+        """The same, but the device is online or no longer, or carries its routes or no longer."""
+        index = self.index.told(device)
+        new: Compiled = object.__new__(Compiled)
+        new.__dict__.update(self.__dict__, index=index, resolver=self.resolver.at(index), affected=0)
+        if "routes" in self.__dict__:
+            new.__dict__["routes"] = self.routes.at(index)
+        return new
 
     def _at(self, index: Index, device_id: int) -> Compiled:
         """The same policy once one device changed."""
@@ -101,7 +130,27 @@ class Compiled:
             return Compiled(resolver)
         new = Compiled(resolver, self.table.after(resolver, device_id))
         new.visibility.follow(self.visibility, device_id)
+        if "routes" in self.__dict__:
+            # Routes belong to routers and rules; this device is no router.
+            new.__dict__["routes"] = self.routes
+        new.affected = new._affected_by(self, device_id)
         return new
+
+    def _affected_by(self, old: Compiled, device_id: int) -> View:
+        """Whose filter or SSH rules one device, which routes nothing, changed: those who receive a rule that
+        names it as a source, and its owner's other devices."""
+        found = 0
+        has_self = False
+        for before, rule in zip(old.table.rules, self.table.rules, strict=True):
+            if isinstance(rule, SelfRule):
+                has_self = True
+            elif (before.source.nodes | rule.source.nodes) >> device_id & 1:
+                found |= rule.receivers
+        if has_self:
+            found |= _siblings(old.index, device_id) | _siblings(self.index, device_id)
+        if self.document.ssh:
+            found |= self.ssh.affected_by(old.ssh, device_id)
+        return found
 
 
 def compile_policy(document: Document | None, world: World) -> Compiled:
@@ -113,3 +162,12 @@ def _routes_of(index: Index, device_id: int) -> bool:
     """Does the device carry or wait to carry anything for others?"""
     device = index.devices.get(device_id)
     return device is not None and bool(device.routes)
+
+
+def _is_beside(known: Device, device: Device) -> bool:
+    """Do the two differ in nothing that a rule looks at?"""
+    return replace(known, is_online=device.is_online, carries=device.carries) == device
+
+
+def _siblings(index: Index, device_id: int) -> View:
+    return own_devices(index, device_id) if device_id in index.devices else 0

@@ -20,12 +20,6 @@ from meshbox.policy.sources import addresses_of
 
 JsonRule = dict[str, object]
 
-ALLOW_ALL: list[JsonRule] = [
-    {"SrcIPs": ["*"], "DstPorts": [{"IP": "*", "Ports": {"First": 0, "Last": 65535}}]}
-]
-"""Everybody may reach everybody. Written out, because a client takes an absent filter for
-"unchanged" and an empty one for "deny"; leaving it out would mean neither."""
-
 
 def filter_for(table: Table, device_id: int) -> list[JsonRule]:
     """PacketFilter of one device."""

@@ -94,6 +94,15 @@ class Index:
             places.remove((int(address), device_id))
         return new
 
+    def told(self, device: Device) -> Index:
+        """The same, but for its turn in line: whether one device is online, and what it carries."""
+        new = self._copy()
+        new.devices[device.id] = device
+        for route in device.routes:
+            new.routers[route] = new._in_line(route, new.routers[route])
+        new._over = self._over
+        return new
+
     def devices_in(self, span: Span) -> View:
         """The devices that have an address in the span."""
         places = self._places[span.family]
@@ -169,8 +178,14 @@ class Index:
         if device.subnet_routes:
             self.with_routes |= own
         for route in device.routes:
-            line = [*self.routers.get(route, ()), device.id]
-            self.routers[route] = tuple(sorted(line, key=lambda one: (self.devices[one].created, one)))
+            self.routers[route] = self._in_line(route, (*self.routers.get(route, ()), device.id))
+
+    def _in_line(self, route: Prefix, routers: tuple[int, ...]) -> tuple[int, ...]:
+        def place(one: int) -> tuple[bool, float, int]:
+            device = self.devices[one]
+            return route not in device.carries, device.created, one
+
+        return tuple(sorted(routers, key=place))
 
     def _copy(self) -> Index:
         new = Index()

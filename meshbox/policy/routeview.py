@@ -4,6 +4,9 @@ For everybody the first router in line that is online carries a route. A viewer 
 lets the viewer reach into the route, or lets the route's hosts reach the viewer (they answer the same
 way), or when the viewer serves the same route. A `via` grant instead picks among the routers with its
 tags, for viewers that no plain rule lets in.
+
+What a viewer is shown depends on how it stands to each rule and on nothing else of it, so it is kept by
+that mark (policy/visibility.py), and it stays when a device that routes nothing comes or goes.
 """
 
 from __future__ import annotations
@@ -16,30 +19,20 @@ from meshbox.policy.rules import AnyRule, Rule
 from meshbox.policy.sight import View, bit
 from meshbox.policy.spans import Prefix, span_of_prefix
 
+Mark = int
+"""How a device stands to the plain rules: bit 2n for sending by rule n, bit 2n+1 for receiving it."""
+Shown = dict[int, tuple[Prefix, ...]]
+"""Router -> the routes shown on it, exit routes last."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One route: who is shown it on the carrier because of a plain rule, who for answers only, and which
-    `via` grants let whom use which tagged devices."""
+    """One route: the marks of those who are shown it on the carrier because of a plain rule, of those who are
+    for answers only, and which `via` grants let whom use which tagged devices."""
 
-    routers: tuple[int, ...]
-    primary: int
-    plain: View
-    answers: View
-    via: tuple[tuple[View, View], ...]
-
-    def carrier_for(self, viewer: int, index: Index) -> int | None:
-        """The router on which the viewer is shown the route; None: on none."""
-        if self.plain >> viewer & 1:
-            return self.primary
-        tagged = 0
-        for senders, carriers in self.via:
-            if senders >> viewer & 1:
-                tagged |= carriers
-        candidates = [one for one in self.routers if tagged >> one & 1]
-        if candidates:
-            return next((one for one in candidates if index.devices[one].is_online), candidates[0])
-        return self.primary if self.answers >> viewer & 1 else None
+    plain: Mark
+    answers: Mark
+    via: tuple[tuple[Mark, View], ...]
 
 
 class RouteView:
@@ -49,64 +42,93 @@ class RouteView:
         self._routes: dict[Prefix, RouteRule] = {
             route: self._rule_of(route) for route in sorted(index.subnet_routes(), key=_order)
         }
-        internet = [
-            rule
-            for rule in self._rules
-            if rule.caps is None and any(dest.covers_internet() for dest in rule.dests)
-        ]
-        self._exit_plain: View = 0
-        for rule in internet:
-            if rule.via is None:
-                self._exit_plain |= rule.source.reach
-        self._exit_via = [(rule.source.reach, rule.via) for rule in internet if rule.via is not None]
+        self._exit_plain: Mark = 0
+        self._exit_via: list[tuple[Mark, View]] = []
+        for at, rule in enumerate(self._rules):
+            if rule.caps is None and any(dest.covers_internet() for dest in rule.dests):
+                if rule.via is None:
+                    self._exit_plain |= _sends(at)
+                else:
+                    self._exit_via.append((_sends(at), rule.via))
+        self._shown: dict[tuple[Mark, int], Shown] = {}
 
-    def shown(self, viewer: int) -> dict[int, list[Prefix]]:
-        """Router -> the routes that this viewer is shown on it, exit routes last; the viewer itself is not
-        among them, and whether it sees the router is for others to say."""
+    def at(self, index: Index) -> RouteView:
+        """The same routes once a router went offline or came back."""
+        new: RouteView = object.__new__(RouteView)
+        new.__dict__.update(self.__dict__, index=index, _shown={})
+        return new
+
+    def shown(self, viewer: int, mark: Mark) -> Shown:
+        """The routes that this viewer is shown; the viewer itself is not among the routers, and whether it
+        sees them is for others to say."""
+        # A device that joined since is not in this index: it routes nothing.
+        device = self.index.devices.get(viewer)
+        key = mark, viewer if device is not None and device.routes else 0
+        found = self._shown.get(key)
+        if found is None:
+            found = self._shown[key] = self._find(viewer, mark)
+        return found
+
+    def _find(self, viewer: int, mark: Mark) -> Shown:
         found: dict[int, list[Prefix]] = {}
         for route, rule in self._routes.items():
-            carrier = rule.carrier_for(viewer, self.index)
+            carrier = self._carrier(route, rule, viewer, mark)
             if carrier is not None and carrier != viewer:
                 found.setdefault(carrier, []).append(route)
-        exits = self.exits_for(viewer) & ~bit(viewer)
+        exits = self._exits_for(mark) & ~bit(viewer)
         if exits:
             for route, routers in sorted(self.index.routers.items(), key=lambda one: _order(one[0])):
                 for router in routers if not route.prefixlen else ():
                     if exits >> router & 1:
                         found.setdefault(router, []).append(route)
-        return found
-
-    def exits_for(self, viewer: int) -> View:
-        """The exit nodes that the viewer may use."""
-        exits = self.index.exits()
-        if self._exit_plain >> viewer & 1:
-            return exits
-        allowed = 0
-        for senders, carriers in self._exit_via:
-            if senders >> viewer & 1:
-                allowed |= carriers
-        return exits & allowed
+        return {router: tuple(routes) for router, routes in found.items()}
 
     def primary_routes(self, device_id: int) -> list[Prefix]:
         """The routes that a device carries for everybody."""
-        return [route for route, rule in self._routes.items() if rule.primary == device_id]
+        return [route for route in self._routes if self.index.primary(route) == device_id]
+
+    def _carrier(self, route: Prefix, rule: RouteRule, viewer: int, mark: Mark) -> int | None:
+        """The router on which the viewer is shown the route; None: on none."""
+        index = self.index
+        if rule.plain & mark:
+            return index.primary(route)
+        tagged = 0
+        for senders, carriers in rule.via:
+            if senders & mark:
+                tagged |= carriers
+        candidates = [one for one in index.routers[route] if tagged >> one & 1]
+        if candidates:
+            return next((one for one in candidates if index.devices[one].is_online), candidates[0])
+        return index.primary(route) if rule.answers & mark or viewer in index.routers[route] else None
+
+    def _exits_for(self, mark: Mark) -> View:
+        """The exit nodes that the viewer may use."""
+        exits = self.index.exits()
+        if self._exit_plain & mark:
+            return exits
+        allowed = 0
+        for senders, carriers in self._exit_via:
+            if senders & mark:
+                allowed |= carriers
+        return exits & allowed
 
     def _rule_of(self, route: Prefix) -> RouteRule:
         span = span_of_prefix(route)
-        routers = self.index.routers[route]
         plain = answers = 0
         via = []
-        for rule in self._rules:
+        for at, rule in enumerate(self._rules):
             if any(dest.overlaps_route(span) for dest in rule.dests):
                 if rule.via is None:
-                    plain |= rule.source.reach
+                    plain |= _sends(at)
                 else:
-                    via.append((rule.source.reach, rule.via))
+                    via.append((_sends(at), rule.via))
             if rule.via is None and rule.source.overlaps(span):
-                answers |= rule.receivers
-        for router in routers:
-            answers |= bit(router)
-        return RouteRule(routers, self.index.primary(route), plain, answers, tuple(via))
+                answers |= _sends(at) << 1
+        return RouteRule(plain, answers, tuple(via))
+
+
+def _sends(at: int) -> Mark:
+    return 1 << 2 * at
 
 
 def _order(route: Prefix) -> tuple[int, int, int]:

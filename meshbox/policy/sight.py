@@ -8,21 +8,8 @@ Node ids are never used again, so a bit means the same node for ever.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 View = int
-
-
-class Sight(Protocol):
-    def view(self, viewer: int, everyone: View) -> View:
-        """The nodes that `viewer` may see, out of `everyone`; may contain the viewer itself."""
-
-
-class SeeEveryone:
-    """No policy file: every node sees every node. The one place where that is written down."""
-
-    def view(self, viewer: int, everyone: View) -> View:
-        return everyone
 
 
 def members(view: View) -> Iterator[int]:

@@ -17,6 +17,7 @@ from meshbox.policy.index import Index
 from meshbox.policy.postures import Posture
 from meshbox.policy.postures import parse as parse_posture
 from meshbox.policy.resolve import Resolver
+from meshbox.policy.selectors import fold_tag
 from meshbox.policy.sight import View, bit, ids
 from meshbox.policy.sources import make_source
 
@@ -92,6 +93,29 @@ class Ssh:
     def outcome(self, source: int, destination: int, login: str) -> Outcome | None:
         rule = self.decide(source, destination, login)
         return rule.action if rule else None
+
+    def affected_by(self, old: Ssh, device_id: int) -> View:
+        """The devices whose rules may have changed since `old`, which differs by one device."""
+        found = 0
+        recorders = {tag for rule in self._rules for tag in rule.rule.recorder}
+        for before, rule in zip(old._rules, self._rules, strict=True):
+            if (before.sources | rule.sources) >> device_id & 1:
+                found |= rule.tagged
+            if rule.own or rule.domains:
+                found |= old._siblings(device_id) | self._siblings(device_id)
+        if recorders & (old._tags_of(device_id) | self._tags_of(device_id)):
+            found |= self.index.everyone
+        return found
+
+    def _siblings(self, device_id: int) -> View:
+        device = self.index.devices.get(device_id)
+        if device is None or device.tags or device.user_id is None:
+            return 0
+        return self.index.by_user[device.user_id]
+
+    def _tags_of(self, device_id: int) -> set[str]:
+        device = self.index.devices.get(device_id)
+        return set() if device is None else set(map(fold_tag, device.tags))
 
     def accepted(self, rule: SshRule) -> JsonRule:
         """The action of a rule once nothing more is to be checked."""

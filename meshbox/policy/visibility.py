@@ -31,11 +31,19 @@ class Visibility:
 
     def view(self, device_id: int) -> View:
         """The devices this one sees, itself not among them."""
+        return self.class_view(device_id) & ~bit(device_id)
+
+    def class_view(self, device_id: int) -> View:
+        """What all devices of its class see, in one integer; themselves perhaps among them."""
         own_class = self.class_of(device_id)
         found = self._views.get(own_class)
         if found is None:
             found = self._views[own_class] = device_id, self._compute(own_class, device_id)
-        return found[1] & ~bit(device_id)
+        return found[1]
+
+    def mark_of(self, device_id: int) -> int:
+        """How the device stands to the plain rules, as policy/routeview.py reads it."""
+        return int(self.class_of(device_id)[0][::-1] or "0", 2)
 
     def class_of(self, device_id: int) -> Class:
         if self._classes is None:

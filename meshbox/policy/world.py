@@ -41,7 +41,8 @@ class Person:
 class Device:
     """`advertised` is what it offers to route, `routes` what of that is approved and so in force, exit
     routes included. `created` decides which of several routers for a prefix is first in line,
-    `is_online` whether it is passed over."""
+    `is_online` whether it is passed over, `carries` are the routes it keeps while it is online, whoever
+    comes back."""
 
     id: int
     user_id: int | None = None
@@ -52,6 +53,7 @@ class Device:
     routes: tuple[Prefix, ...] = ()
     created: float = 0.0
     is_online: bool = True
+    carries: tuple[Prefix, ...] = ()
     os: str = ""
     attributes: tuple[tuple[str, Attribute], ...] = ()
 

@@ -26,13 +26,14 @@ from meshbox.serve.assembly import Ground, Plant, assemble
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
+from meshbox.serve.handover import HandOver
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
-from meshbox.serve.relaymap import relay_map
-from meshbox.serve.relayroom import RelayRoom, relay_identity
+from meshbox.serve.relayroom import RelayRoom
+from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
 from meshbox.serve.scrape import Gauges, samples
 from meshbox.serve.sites import Sites
@@ -101,7 +102,8 @@ class App:
         self._plant: Plant | None = None
         self._relay: RelayRoom | None = None
         self._certificate: Certificate | None = None
-        self._pin = ""
+        self._handover = hand_over_of(config)
+        self._relays: Relays | None = None
         self._started_at = time.time()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
@@ -114,9 +116,9 @@ class App:
     async def open(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
         noise_private = load_or_create_key(config.noise.private_key_path, os.urandom)
-        identity = relay_identity(config)
-        self._pin = identity.pin if identity else ""
-        derp_map = relay_map(config, self._pin)
+        self._relays = relays = Relays(config)
+        identity = relays.identity
+        derp_map = relays.map_for(config)
         if config.tls_cert_path is not None and config.tls_key_path is not None:
             relay_key = identity.public_key if identity else None
             self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
@@ -133,6 +135,7 @@ class App:
         await self._open_administration(plant.core)
         await self._open_monitor(plant)
         plant.pulse.start()
+        relays.start(plant.core)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -190,7 +193,11 @@ class App:
         def front() -> asyncio.BaseProtocol:
             return Front(doors)
 
-        factory = front if certificate is None else tls.wrap(front, lambda: certificate.context)
+        factory: Callable[[], asyncio.BaseProtocol] = front
+        if certificate is not None:
+            factory = tls.wrap(front, lambda: certificate.context)
+            if self._handover is not None and key == "listen_addr":
+                factory = self._handover.wrap(factory)
         listener = self._bind(address, key)
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
@@ -226,6 +233,8 @@ class App:
         manager.reloading()
         if self._reload.run():
             self.config = self._reload.config
+            if self._relays is not None:
+                self._relays.adopt(self.config)
         manager.ready(self.status())
 
     def _read_config(self) -> Config:
@@ -233,7 +242,8 @@ class App:
 
     def _swap_files(self, config: Config) -> None:
         """Take over new certificates and relay maps; raises before anything was changed."""
-        derp_map = relay_map(config, self._pin)
+        assert self._relays is not None, "the server is not open"
+        derp_map = self._relays.map_for(config)
         own = self._relay.identity.certificate if self._relay is not None else None
         for certificate in (self._certificate, own):
             if certificate is not None:
@@ -244,6 +254,10 @@ class App:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
         for server in self._servers:
             server.close()
+        if self._handover is not None:
+            self._handover.close()
+        if self._relays is not None:
+            self._relays.close()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
@@ -256,3 +270,11 @@ class App:
             self._store.close()
             log.emit("server_stopped")
         log.flush(math.inf)
+
+
+def hand_over_of(config: Config) -> HandOver | None:
+    """How connections for a relay on our port get there; None when there is no such relay."""
+    server = config.derp.server
+    if server.handover_socket is None or not server.host_name:
+        return None
+    return HandOver(server.host_name, server.handover_socket)

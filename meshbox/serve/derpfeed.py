@@ -9,42 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from aiohttp import web
 
 from meshbox import log
-from meshbox.errors import KeyFileError, Malformed, PeerError
+from meshbox.errors import Malformed, PeerError
 from meshbox.relay.roster import PUSH_LIMIT, decode
-from meshbox.secrets import hash_secret, matches
+from meshbox.secrets import matches
 from meshbox.serve.derpgate import Gate
 
 PATH = "/admission"
 DEADLINE = 10.0
 """Seconds for the body of a push."""
 
-LEAST_TOKEN = 32
-"""Characters of the token. It is the only lock of a door that the whole net can knock at."""
-
-TOKEN_FILE_LIMIT = 4096
-
 Facts = Callable[[], dict[str, object]]
 """What control is told of the relay with each answer."""
-
-
-def read_token(path: Path) -> bytes:
-    """The hash of the token in a file. Raises KeyFileError."""
-    try:
-        with path.open() as file:
-            text = file.read(TOKEN_FILE_LIMIT).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise KeyFileError(f"{path}: cannot be used as the relay's token: {reason}") from None
-    if len(text) < LEAST_TOKEN or not text.isprintable() or " " in text:
-        raise KeyFileError(
-            f"{path}: wants one line of at least {LEAST_TOKEN} characters; openssl rand -hex 32 makes one"
-        )
-    return hash_secret(text)
 
 
 class Feed:

@@ -95,18 +95,24 @@ def listen_udp(address: Address, key: str, inherited: Inherited) -> socket.socke
     )
 
 
-def listen_unix(path: Path, mode: int, inherited: Inherited, key: str = "unix_socket") -> socket.socket:
+def listen_unix(
+    path: Path,
+    mode: int,
+    inherited: Inherited,
+    key: str = "unix_socket",
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> socket.socket:
     """The socket for administration. What is left of a dead server is replaced, a live one is not.
 
     The mode is set before anybody can connect. Raises ListenError.
     """
-    taken = inherited.take(socket.SOCK_STREAM, str(path))
+    taken = inherited.take(kind, str(path))
     if taken is not None:
         return taken
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_UNIX, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path, key)
+        _remove_stale(path, key, kind)
         sock.bind(str(path))
         path.chmod(mode)
     except OSError as error:
@@ -118,14 +124,14 @@ def listen_unix(path: Path, mode: int, inherited: Inherited, key: str = "unix_so
     return sock
 
 
-def _remove_stale(path: Path, key: str) -> None:
+def _remove_stale(path: Path, key: str, socket_kind: socket.SocketKind) -> None:
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
         raise ListenError(f"{key} {path} exists and is no socket: move it away or configure another path")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, socket_kind) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(str(path))

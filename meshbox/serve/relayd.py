@@ -25,16 +25,17 @@ from pathlib import Path
 from meshbox import __version__, log
 from meshbox.config.network import Address
 from meshbox.config.relay import RelayConfig, is_loopback
-from meshbox.secrets import load_or_create_key
+from meshbox.secrets import hash_secret, load_or_create_key, read_token
 from meshbox.serve import derphttp, tls
 from meshbox.serve.bootstrap import BootstrapNames
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.derp import DerpLimits, DerpServer
-from meshbox.serve.derpfeed import Feed, read_token
+from meshbox.serve.derpfeed import Feed
 from meshbox.serve.derpgate import Gate
 from meshbox.serve.derpverify import Verifier
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.guard import Caps, Guard
+from meshbox.serve.handover import TakeOver
 from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_udp, listen_unix, tune_tcp
 from meshbox.serve.metrics import Sample
@@ -123,6 +124,7 @@ class RelayDaemon:
         self._certificate: Certificate | None = None
         self._verifier: Verifier | None = None
         self._stun: StunServer | None = None
+        self._takeover: TakeOver | None = None
         self._tls_counters = TlsCounters()
         self._names = BootstrapNames(_own_names(config), config.bootstrap_names)
         self.guard = Guard(
@@ -180,19 +182,29 @@ class RelayDaemon:
 
     async def _open_clients(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
-        routes = [*self._pages(), *self._remote_feed()]
-        fallback = await self._sites.protocol_factory(routes)
+        fallback = await self._sites.protocol_factory([*self._pages(), *self._remote_feed()])
         doors = Doors({"/derp": self.derp.upgrade}, fallback, self.guard, loop.time)
         certificate = self._certificate
 
         def front() -> asyncio.BaseProtocol:
             return Front(doors)
 
-        factory = (
-            front if certificate is None else tls.wrap(front, lambda: certificate.context, self._tls_counters)
-        )
-        for listener in self._listeners("derp", config.listen, "listen"):
+        factory: Callable[[], asyncio.BaseProtocol] = front
+        if certificate is not None:
+            factory = tls.wrap(front, lambda: certificate.context, self._tls_counters)
+            self._open_handover(factory)
+        # Whoever gets its connections handed over needs no port, and the usual one is taken.
+        needs_port = self._takeover is None or config.origins.get("listen") != "default"
+        for listener in self._listeners("derp", config.listen if needs_port else None, "listen"):
             self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
+
+    def _open_handover(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
+        path, found = self.config.handover_socket, self._inherited.take_named("derp-handover")
+        if not found and path is not None:
+            mode, kind = self.config.socket_permission, socket.SOCK_SEQPACKET
+            found = [listen_unix(path, mode, self._inherited, "handover_socket", kind)]
+        if found:
+            self._takeover = TakeOver(found[0], factory)
 
     async def _open_http(self) -> None:
         loop = asyncio.get_running_loop()
@@ -241,7 +253,9 @@ class RelayDaemon:
 
     def _remote_feed(self) -> list[derphttp.Route]:
         path = self.config.admission.token_path
-        return [] if path is None else list(Feed(self.gate, self._facts, read_token(path)).routes())
+        if path is None:
+            return []
+        return Feed(self.gate, self._facts, hash_secret(read_token(path).reveal())).routes()
 
     # While it runs
 
@@ -291,7 +305,8 @@ class RelayDaemon:
 
     def _announce(self) -> None:
         config = self.config
-        address = f"{config.listen.host or '*'}:{self.ports['listen']}"
+        port = self.ports.get("listen")
+        address = f"{config.listen.host or '*'}:{port}" if port else f"{config.handover_socket}"
         log.emit("relay_started", version=__version__, address=address, reason=_admission_in_words(config))
         if config.admission.mode == "all":
             log.emit("relay_is_open", address=address)
@@ -323,6 +338,8 @@ class RelayDaemon:
         """Stop listening, end the connections, keep what was pushed."""
         for server in self._servers:
             server.close()
+        if self._takeover is not None:
+            self._takeover.close()
         if self._beat is not None:
             self._beat.cancel()
             self.gate.beat()

@@ -1,9 +1,10 @@
-"""The relays clients are told of: the one inside this server, and those described in files.
+"""The relays clients are told of: our own, those described in files, those of fetched maps.
 
 The embedded relay is reached in one of three ways: on the main listener when that speaks TLS; through a
 proxy that speaks TLS for it (server_url is https, listen_addr is not); or on a listener of its own,
 whose self-signed certificate is pinned in the map, which needs no domain. Without any of these no
-official client could use it, so it is left out.
+official client could use it, so it is left out. A separate relay always speaks TLS; whether it has to be
+pinned it says itself, so it is left out until it has spoken.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from meshbox.wire.derpmap import DerpMap, DerpNode, Region, merge, parse_file
 HTTPS_PORT = 443
 
 
-def relay_map(config: Config, pin: str) -> DerpMap:
-    """The whole map. `pin` is `sha256-raw:<hex>` of the embedded relay's own self-signed certificate,
-    or "". Raises ConfigError naming the file that cannot be used."""
-    maps = [read_map(path) for path in config.derp.paths]
-    own = embedded_region(config, pin)
+def relay_map(config: Config, pin: str | None, fetched: Iterable[DerpMap] = ()) -> DerpMap:
+    """The whole map: later ones override the regions of earlier ones. `pin` is `sha256-raw:<hex>` of our
+    relay's self-signed certificate, "" when it has a proper one, None while that is not known. Raises
+    ConfigError naming the file that cannot be used."""
+    maps = [*fetched, *(read_map(path) for path in config.derp.paths)]
+    own = own_region(config, pin)
     if own is not None and config.derp.server.automatically_add_embedded_derp_region:
         maps.append(DerpMap((own,)))
     try:
@@ -47,16 +49,16 @@ def read_map(path: Path) -> DerpMap:
     raise ConfigError(str(path), [Problem("derp.paths", reason)])
 
 
-def embedded_region(config: Config, pin: str) -> Region | None:
-    """The relay in this server as clients are to reach it; None when they cannot."""
+def own_region(config: Config, pin: str | None) -> Region | None:
+    """Our relay as clients are to reach it; None when they cannot."""
     server = config.derp.server
     url = urlsplit(config.server_url)
-    host = url.hostname or ""
-    if not server.enabled:
+    host = server.host_name or url.hostname or ""
+    if not server.enabled or pin is None:
         return None
     if server.listen_addr is not None:
         port = server.listen_addr.port
-    elif config.tls_cert_path is not None or url.scheme == "https":
+    elif server.separate or config.tls_cert_path is not None or url.scheme == "https":
         port = url.port or HTTPS_PORT
     else:
         return None

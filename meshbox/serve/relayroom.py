@@ -44,9 +44,10 @@ class RelayIdentity:
 
 
 def relay_identity(config: Config) -> RelayIdentity | None:
-    """Read or make the relay's keys; None when it is off. Raises KeyFileError, CertificateError."""
+    """Read or make the relay's keys; None when there is none inside this server. Raises KeyFileError,
+    CertificateError."""
     server = config.derp.server
-    if not server.enabled:
+    if not server.enabled or server.separate:
         return None
     private_key = load_or_create_key(server.private_key_path, os.urandom)
     if server.listen_addr is None:
@@ -61,7 +62,7 @@ def relay_identity(config: Config) -> RelayIdentity | None:
 
 def relay_hosts(config: Config) -> Iterator[str]:
     """The names and addresses under which clients may dial the relay."""
-    host = urlsplit(config.server_url).hostname
+    host = config.derp.server.host_name or urlsplit(config.server_url).hostname
     if host:
         yield host
     for address in (config.derp.server.ipv4, config.derp.server.ipv6):

@@ -29,6 +29,11 @@ NEEDS_RESTART = (
     "noise",
     "prefixes",
     "derp.server",
+    "derp.urls",
+    "derp.auto_update_enabled",
+    "derp.update_frequency",
+    "derp.push",
+    "derp.push_token_path",
     "database",
 )
 """Keys (and sections) that are only read at start."""

@@ -9,7 +9,7 @@ from meshbox.errors import Invalid, NotFound
 from meshbox.secrets import hash_secret, matches, new_token, split_token
 from meshbox.tailnet.model import Audit, AuthKey
 from meshbox.tailnet.ports import Delete, Put, Spend, Step
-from meshbox.tailnet.tags import check_tags
+from meshbox.tailnet.tags import check_tags, require_defined
 from meshbox.tailnet.tailnet import Tailnet
 
 
@@ -38,6 +38,7 @@ def create(t: Tailnet, wish: AuthKeyWish, actor: str, now: float) -> tuple[AuthK
     if wish.expires_at is not None and wish.expires_at <= now:
         raise Invalid("the expiry of a new pre-auth key lies in the past")
     check_tags(wish.tags)
+    require_defined(t, wish.tags)
     token = new_token("auth", t.entropy)
     key = AuthKey(
         id=t.store.new_id("auth_key"),

@@ -1,8 +1,8 @@
 """Peers in full maps: blocks of 128 node ids, each encoded once for all who see the same of it.
 
 A full map of 10,000 peers is 80 shared pieces and one of the viewer's own. A block is keyed by
-which of its nodes are visible, so two viewers share it exactly when they may see the same nodes in
-it: nothing can leak from one view into another.
+which of its nodes are visible and with which routes, so two viewers share it exactly when they may see
+the same of the nodes in it: nothing can leak from one view into another.
 
 Blocks follow hard facts at once. Hot facts (online, endpoints) may lag by STALE_AFTER: during a
 reconnect storm every node changes them constantly, and rebuilding each block for each of 10,000
@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from meshbox.policy.sight import View, bit, members
+from meshbox.policy.outlook import Outlook, RoutedBy
+from meshbox.policy.sight import bit, members
 from meshbox.tailnet.changes import Fact, Gap
 from meshbox.tailnet.frames import ZSTD, Coding
 from meshbox.tailnet.peers import Peers
@@ -26,6 +27,25 @@ STALE_AFTER = 0.5
 CACHE_BYTES = 32 << 20
 
 _MASK = (1 << BLOCK) - 1
+
+Key = tuple[int, int, bool, RoutedBy]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The nodes of a block that an outlook shows; bit n of `mask` is the block's nth node."""
+
+    index: int
+    mask: int
+    outlook: Outlook
+
+    @property
+    def key(self) -> Key:
+        outlook = self.outlook
+        routers = outlook.routers >> self.index * BLOCK & self.mask
+        first = self.index * BLOCK
+        routed = tuple((first + one, outlook.routes[first + one]) for one in members(routers))
+        return self.index, self.mask, outlook.shows_ipv4, routed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +72,7 @@ class Blocks:
     def __init__(self, t: Tailnet, peers: Peers) -> None:
         self._t = t
         self._peers = peers
-        self._cache: OrderedDict[tuple[int, int], Block] = OrderedDict()
+        self._cache: OrderedDict[Key, Block] = OrderedDict()
         self._bytes = 0
         self._hard: dict[int, int] = {}
         self._hot: dict[int, int] = {}
@@ -80,10 +100,11 @@ class Blocks:
         self._bytes = 0
         self._peers.forget_all()
 
-    def select(self, view: View, viewer: int, coding: Coding, now: float) -> Selection:
-        """All peers in the view but the viewer."""
+    def select(self, outlook: Outlook, viewer: int, coding: Coding, now: float) -> Selection:
+        """All peers in sight but the viewer."""
         self.catch_up()
-        view &= ~bit(viewer)
+        view = outlook.view & ~bit(viewer)
+        sees_itself = view != outlook.view
         pieces: list[bytes] = []
         owners: set[int] = set()
         cursor = self._cursor
@@ -91,8 +112,9 @@ class Blocks:
         while view:
             mask = view & _MASK
             if mask:
-                is_own = index == viewer // BLOCK
-                block = self._block(index, mask, coding, now, is_own)
+                # The viewer's own block lacks the viewer: nobody else can use it.
+                is_own = sees_itself and index == viewer // BLOCK
+                block = self._block(Part(index, mask, outlook), coding, now, is_own)
                 pieces.append(block.piece)
                 owners |= block.owners
                 if block.cursor < self._hot.get(index, 0):
@@ -101,18 +123,17 @@ class Blocks:
             index += 1
         return Selection(pieces, frozenset(owners), cursor)
 
-    def _block(self, index: int, mask: int, coding: Coding, now: float, is_own: bool) -> Block:
+    def _block(self, part: Part, coding: Coding, now: float, is_own: bool) -> Block:
         if is_own or coding is not ZSTD:
-            # The viewer's own block lacks the viewer: nobody else can use it.
-            return self._build(index, mask, coding, now)
-        key = (index, mask)
+            return self._build(part, coding, now)
+        key = part.key
         block = self._cache.get(key)
-        if block is not None and self._is_usable(index, block, now):
+        if block is not None and self._is_usable(part.index, block, now):
             self._cache.move_to_end(key)
             return block
         if block is not None:
             self._bytes -= len(block.piece)
-        block = self._cache[key] = self._build(index, mask, coding, now)
+        block = self._cache[key] = self._build(part, coding, now)
         self._bytes += len(block.piece)
         while self._bytes > CACHE_BYTES and len(self._cache) > 1:
             _, dropped = self._cache.popitem(last=False)
@@ -124,8 +145,8 @@ class Blocks:
             return False
         return block.cursor >= self._hot.get(index, 0) or 0 <= now - block.built_at < STALE_AFTER
 
-    def _build(self, index: int, mask: int, coding: Coding, now: float) -> Block:
-        ids = [index * BLOCK + offset for offset in members(mask)]
-        piece = coding.encode(b",".join([self._peers.node(node_id) for node_id in ids]))
+    def _build(self, part: Part, coding: Coding, now: float) -> Block:
+        ids = [part.index * BLOCK + offset for offset in members(part.mask)]
+        piece = coding.encode(b",".join([self._peers.node(node_id, part.outlook) for node_id in ids]))
         owners = frozenset(self._peers.owner(node_id) for node_id in ids)
-        return Block(piece, owners, self._cursor, now, self._hard.get(index, 0))
+        return Block(piece, owners, self._cursor, now, self._hard.get(part.index, 0))

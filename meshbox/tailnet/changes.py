@@ -36,6 +36,8 @@ class Fact(IntFlag):
     WHOLE = auto()
     # The node came or went, or who may see it changed.
     SIGHT = auto()
+    # What the policy makes of the node: the routes it is first for. Told to itself only.
+    STANDING = auto()
 
     HOT = ONLINE | LAST_SEEN | ENDPOINTS | HOME_DERP
     RARE = KEY | DISCO | CAP
@@ -55,10 +57,12 @@ NOTHING_COMMON = Common(0)
 
 @dataclass(frozen=True, slots=True)
 class Dirty:
-    """The sum of the changes between two cursors."""
+    """The sum of the changes between two cursors. `affected` are the nodes whose filter or SSH rules may be
+    others now, as a set of ids (policy/sight.py)."""
 
     nodes: Mapping[int, Fact] = field(default_factory=dict)
     common: Common = NOTHING_COMMON
+    affected: int = 0
 
 
 class Gap:
@@ -73,6 +77,7 @@ class _Entry:
     node_id: int
     facts: Fact
     common: Common
+    affected: int = 0
 
 
 class Changes:
@@ -91,6 +96,9 @@ class Changes:
     def append_common(self, common: Common) -> None:
         self._push(_Entry(0, Fact(0), common))
         self.common_cursor = self.cursor
+
+    def append_affected(self, affected: int) -> None:
+        self._push(_Entry(0, Fact(0), Common(0), affected))
 
     def _push(self, entry: _Entry) -> None:
         self._entries.append(entry)
@@ -116,9 +124,11 @@ class Changes:
             return GAP
         nodes: dict[int, Fact] = {}
         common = Common(0)
+        affected = 0
         # From the newest backwards: a deque is slow in its middle.
         for entry in islice(reversed(self._entries), count):
             common |= entry.common
+            affected |= entry.affected
             if entry.node_id:
                 nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
-        return Dirty(nodes, common)
+        return Dirty(nodes, common, affected)

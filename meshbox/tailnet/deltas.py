@@ -1,7 +1,7 @@
 """What changed between two moments, as messages: made once, given to every session that needs it.
 
-A delta depends on what the session was told (a view), what it may see now (a view) and the dirty
-facts in between, and on nothing else. Sessions that stand at the same point therefore share one
+A delta depends on what the session was told (an outlook), what it may see now (an outlook) and the
+dirty facts in between, and on nothing else. Sessions that stand at the same point therefore share one
 encoded result, whoever they are; only sessions of the dirty nodes themselves get their own, without
 the news about themselves.
 
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from meshbox.policy.sight import View, bit, members
+from meshbox.policy.outlook import Outlook
+from meshbox.policy.sight import bit, members
 from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.frames import Coding
 from meshbox.tailnet.peers import Peers
@@ -28,10 +29,18 @@ MEMO_LIMIT = 256
 class Span:
     """From what was told to what is: the identity of a delta."""
 
-    told: View
-    view: View
+    told: Outlook
+    now: Outlook
     since: int
     until: int
+
+    def names(self, node_id: int) -> bool:
+        """Would the delta speak of this node, though nothing of it changed?"""
+        if self.told is self.now:
+            return False
+        return bool((self.told.view ^ self.now.view) >> node_id & 1) or node_id in self.now.rerouted(
+            self.told
+        )
 
 
 class Deltas:
@@ -40,8 +49,11 @@ class Deltas:
         self._memo: dict[tuple[Span, bool], bytes] = {}
         self._until = -1
 
-    def shared(self, span: Span, dirty: Dirty, coding: Coding) -> bytes:
-        """The framed messages for every session at this span; b"" when there is nothing to tell."""
+    def for_viewer(self, viewer: int, span: Span, dirty: Dirty, coding: Coding) -> bytes:
+        """The framed messages for one session; b"" when there is nothing to tell. Shared by all sessions at
+        this span, but for those of which it would speak themselves."""
+        if viewer in dirty.nodes or span.names(viewer):
+            return self.make(span, dirty, coding, but=viewer)
         if span.until != self._until or len(self._memo) > MEMO_LIMIT:
             self._memo.clear()
             self._until = span.until
@@ -51,31 +63,37 @@ class Deltas:
             found = self._memo[key] = self.make(span, dirty, coding)
         return found
 
-    def make(self, span: Span, dirty: Dirty, coding: Coding) -> bytes:
-        added = span.view & ~span.told
-        removed = span.told & ~span.view
+    def make(self, span: Span, dirty: Dirty, coding: Coding, but: int = 0) -> bytes:
+        """Everything between the two outlooks, without the node `but`."""
+        mask = ~bit(but) if but else -1
+        view, told = span.now.view & mask, span.told.view & mask
+        added, removed = view & ~told, told & ~view
         whole = set(members(added)) if added else set()
+        if span.told is not span.now:
+            whole.update(one for one in span.now.rerouted(span.told) if view >> one & 1)
+            if span.told.shows_ipv4 != span.now.shows_ipv4:
+                whole.update(members(view))
         hot: list[int] = []
         rare: list[int] = []
         for node_id, facts in dirty.nodes.items():
-            if not span.view & bit(node_id):
+            if not view >> node_id & 1:
                 continue
-            is_new = node_id in whole or bool(facts & Fact.SIGHT)
+            is_new = bool(added >> node_id & 1) or bool(facts & Fact.SIGHT)
             if facts & (Fact.WHOLE | Fact.SIGHT):
                 whole.add(node_id)
-            elif facts & Fact.RARE:
+            elif facts & Fact.RARE and node_id not in whole:
                 rare.append(node_id)
             # A client that never had a LastSeen drops the one in a whole node; a patch sets it.
             if facts & Fact.HOT and not is_new:
                 hot.append(node_id)
         messages = [
-            self._whole(sorted(whole), list(members(removed)) if removed else [], coding),
+            self._whole(sorted(whole), list(members(removed)) if removed else [], span.now, coding),
             self._patches([self._peers.hot_patch(node_id) for node_id in sorted(hot)], coding),
             self._patches([self._peers.rare_patch(node_id) for node_id in sorted(rare)], coding),
         ]
         return b"".join(messages)
 
-    def _whole(self, changed: list[int], removed: list[int], coding: Coding) -> bytes:
+    def _whole(self, changed: list[int], removed: list[int], outlook: Outlook, coding: Coding) -> bytes:
         fields: list[bytes] = []
         if removed:
             fields.append(b'"PeersRemoved":' + orjson.dumps(removed))
@@ -83,7 +101,7 @@ class Deltas:
             owners = sorted({self._peers.owner(node_id) for node_id in changed})
             profiles = [self._peers.profile(owner) for owner in owners]
             fields.append(b'"UserProfiles":' + orjson.dumps(profiles))
-            nodes = b",".join([self._peers.node(node_id) for node_id in changed])
+            nodes = b",".join([self._peers.node(node_id, outlook) for node_id in changed])
             fields.append(b'"PeersChanged":[' + nodes + b"]")
         return coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
 

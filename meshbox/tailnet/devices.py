@@ -9,7 +9,7 @@ from meshbox.errors import Conflict, Invalid, NotFound
 from meshbox.tailnet.model import Audit, Node
 from meshbox.tailnet.names import sanitise
 from meshbox.tailnet.ports import Delete, Put
-from meshbox.tailnet.tags import check_tags
+from meshbox.tailnet.tags import check_tags, require_defined
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import require as require_user
 
@@ -47,6 +47,7 @@ def set_tags(t: Tailnet, node_id: int, tags: Iterable[str], actor: str, now: flo
     """Tag the node: it then belongs to nobody and its key does not expire."""
     node = require(t, node_id)
     checked = check_tags(tags)
+    require_defined(t, checked)
     if not checked:
         raise Invalid("a node cannot lose all its tags: it would belong to nobody; give it to a user instead")
     tagged = replace(node, tags=checked, user_id=None, expires_at=None)

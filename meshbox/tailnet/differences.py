@@ -45,5 +45,10 @@ def report_facts(old: Report, new: Report) -> Fact:
     return facts
 
 
+def is_seen_by_policy(old: Report, new: Report) -> bool:
+    """Did the node say something that a policy looks at?"""
+    return old.advertised_routes != new.advertised_routes or old.os != new.os
+
+
 def _shown(node: Node) -> tuple[object, ...]:
     return (node.name, node.user_id, node.tags, node.ipv4, node.ipv6, node.approved_routes, node.machine_key)

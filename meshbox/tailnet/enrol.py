@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from meshbox.errors import Conflict
+from meshbox.errors import Conflict, Invalid
 from meshbox.tailnet.authkeys import KeyRefused, check_auth_key, spend
 from meshbox.tailnet.identity import Login, Owner, settle_node
 from meshbox.tailnet.model import Audit, Node, Pending
 from meshbox.tailnet.pending import decide, find_pending, open_pending, require_waiting
 from meshbox.tailnet.ports import Delete, Put, Step
 from meshbox.tailnet.report import note_registration
+from meshbox.tailnet.tags import foreign_to_key, foreign_to_person
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.keys import MachineKey
 from meshbox.wire.tailcfg import RegisterRequest
@@ -95,9 +96,18 @@ def register(
 
 
 def approve(t: Tailnet, pending_id: str, user_id: int, actor: str, now: float) -> Node:
-    """A person lets a pending device in, as a node of the user. Raises NotFound."""
+    """A person lets a pending device in, as a node of the user, or with the tags it asks for if the user
+    may give them. Raises NotFound, Invalid."""
     pending = require_waiting(t, pending_id)
-    login = Login(pending.machine_key, pending.request, Owner(user_id=user_id, method="approval"))
+    wanted = pending.request.hostinfo.request_tags if pending.request.hostinfo else ()
+    foreign = foreign_to_person(t, user_id, wanted)
+    if foreign:
+        raise Invalid(
+            f"the device asks for {', '.join(foreign)}, which its user may not give: name the user in "
+            "tagOwners of the policy, or run `tailscale up` there without --advertise-tags"
+        )
+    tags = tuple(sorted(set(wanted)))
+    login = Login(pending.machine_key, pending.request, Owner(user_id, tags, method="approval"))
     accepted = _join(t, login, actor, now)
     decide(t, pending, "approved")
     return accepted.node
@@ -117,10 +127,12 @@ def _register_with_key(
     if isinstance(key, KeyRefused):
         return Refused(key.reason)
     wanted = request.hostinfo.request_tags if request.hostinfo else ()
-    foreign = [tag for tag in wanted if tag not in key.tags]
+    foreign = foreign_to_key(t, key, wanted)
     if foreign:
         return Refused(f"requested tags {foreign} are invalid or not permitted")
-    owner = Owner(key.user_id, key.tags, key.ephemeral, key.id, "key")
+    # A tagged key's own tags are what it gives, unless it may give others and those are asked for.
+    tags = key.tags if set(wanted) <= set(key.tags) else tuple(sorted(set(wanted)))
+    owner = Owner(key.user_id, tags, key.ephemeral, key.id, "key")
     try:
         return _join(t, Login(machine_key, request, owner), f"key:{key.prefix}", now, *spend(key, now))
     except Conflict as clash:

@@ -1,15 +1,15 @@
 """Map messages: the full map that begins a session, and what a session is told afterwards.
 
 One Mapper serves all sessions and holds what they share: encoded peers, blocks, deltas, and the
-common part of a full map. It decides nothing about who sees whom; that is `sight`.
+common part of a full map. It decides nothing about who sees whom; that is the policy (enforcement.py).
 """
 
 from __future__ import annotations
 
 import orjson
 
-from meshbox.policy.filter import ALLOW_ALL
-from meshbox.policy.sight import View, bit, members
+from meshbox.policy.outlook import NOTHING, Outlook
+from meshbox.policy.sight import View, members
 from meshbox.tailnet.blocks import Blocks
 from meshbox.tailnet.changes import Common
 from meshbox.tailnet.deltas import Deltas
@@ -17,6 +17,7 @@ from meshbox.tailnet.dns import dns_config
 from meshbox.tailnet.frames import Coding, join_pieces
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.peers import Peers
+from meshbox.tailnet.permits import Permit, Permits
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import PINS_SINCE, to_json
 from meshbox.wire.gojson import go_time
@@ -25,6 +26,8 @@ Json = dict[str, object]
 
 PROFILE_MEMO_LIMIT = 64
 
+Full = tuple[list[bytes], int]
+
 
 class Mapper:
     def __init__(self, t: Tailnet) -> None:
@@ -32,25 +35,24 @@ class Mapper:
         self.peers = Peers(t)
         self.blocks = Blocks(t, self.peers)
         self.deltas = Deltas(self.peers)
+        self.permits = Permits(t)
         self._common: dict[tuple[bool, bool], bytes] = {}
         self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
-        self._news: dict[tuple[Common, View, bool, bool], bytes] = {}
+        self._news: dict[tuple[Common, Outlook, bool, bool], bytes] = {}
         self._common_cursor = -1
 
-    def view(self, node: Node, now: float) -> View:
-        """The nodes this node may see, itself included. An expired node sees only itself."""
-        if node.is_expired(now):
-            return bit(node.id)
-        return self.t.sight.view(node.id, self.t.everyone)
+    def outlook(self, node: Node, now: float) -> Outlook:
+        """What this node is shown of the others. An expired node is shown nothing."""
+        return NOTHING if node.is_expired(now) else self.t.enforcement.outlook(node.id)
 
-    def full(self, node: Node, view: View, coding: Coding, now: float) -> tuple[list[bytes], int]:
+    def full(self, node: Node, outlook: Outlook, permit: Permit, coding: Coding, now: float) -> Full:
         """The framed full map as pieces, most of them shared, and the cursor it is true for."""
         self._catch_up()
-        selection = self.blocks.select(view, node.id, coding, now)
+        selection = self.blocks.select(outlook, node.id, coding, now)
         owners = selection.owners | {self.peers.owner(node.id)}
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
-            coding.encode(own[:-1] + b","),
+            coding.encode(own[:-1] + b"," + permit.fields + b","),
             self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]
@@ -62,21 +64,25 @@ class Mapper:
         pieces.append(coding.encode(b"]}"))
         return join_pieces(pieces), selection.cursor
 
+    def permit(self, node: Node) -> Permit:
+        """What the node lets in, freshly written."""
+        return Permit(self.permits.filter(node.id), self.permits.ssh(node.id))
+
     def own_news(self, node: Node, coding: Coding, now: float) -> bytes:
         """The viewer's own node changed, its owner perhaps with it."""
         profiles = [self.peers.profile(self.peers.owner(node.id))]
         fields: Json = {"Node": self.peers.self_node(node, now), "UserProfiles": profiles}
         return coding.message(orjson.dumps(fields))
 
-    def common_news(self, common: Common, node: Node, view: View, coding: Coding) -> bytes:
+    def common_news(self, common: Common, node: Node, outlook: Outlook, coding: Coding) -> bytes:
         """What changed that belongs to no node; the same for all who see the same."""
         self._catch_up()
         pins = self._knows_pins(node)
-        key = (common, view, pins, coding.is_compressed)
+        key = (common, outlook, pins, coding.is_compressed)
         message = self._news.get(key)
         if message is None:
-            fields = self._common_fields(common, view, pins)
-            message = self._news[key] = coding.message(orjson.dumps(fields))
+            fields = self._common_fields(common, outlook.view, pins)
+            message = self._news[key] = coding.message(orjson.dumps(fields)) if fields else b""
         return message
 
     def _knows_pins(self, node: Node) -> bool:
@@ -89,8 +95,6 @@ class Mapper:
             fields["DERPMap"] = to_json(self.t.derp_map, pins)
         if common & Common.DNS:
             fields["DNSConfig"] = dns_config(self.t.settings)
-        if common & Common.POLICY:
-            fields["PacketFilter"] = ALLOW_ALL
         if common & Common.USERS:
             # Only owners of nodes in sight: a hidden user's name is as hidden as the nodes.
             owners = sorted({self.peers.owner(node_id) for node_id in members(view & self.t.everyone)})
@@ -113,9 +117,6 @@ class Mapper:
             fields: Json = {
                 "DERPMap": to_json(self.t.derp_map, pins),
                 "DNSConfig": dns_config(self.t.settings),
-                "PacketFilter": ALLOW_ALL,
-                # Without a policy nobody may use Tailscale SSH; null would mean "unchanged".
-                "SSHPolicy": {"rules": []},
                 "Domain": self.t.settings.domain,
                 "CollectServices": False,
             }

@@ -1,8 +1,9 @@
 """A node as JSON (tailcfg.Node), for its peers and for itself, and as a patch (tailcfg.PeerChange).
 
-What all viewers may see alike is encoded once and shared: a static part that changes with hard
-facts, and a hot part (home relay, endpoints, online) that changes all the time. Joining the two
-is two orders of magnitude cheaper than encoding a node for each of its peers.
+What viewers may see alike is encoded once and shared: a static part that changes with hard facts, once
+for each variant that some viewer is shown (its routes, its IPv4 address or not), and a hot part (home relay,
+endpoints, online) that changes all the time. Joining the two is two orders of magnitude cheaper than
+encoding a node for each of its peers.
 
 Source: tailcfg.Node, capability version 142. Both `HomeDERP` and `DERP` are sent (clients below 111
 know only the second), AllowedIPs always (below 112 absent means none), `Online` always (a client
@@ -11,11 +12,15 @@ that never had a value ignores a later one).
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
+from meshbox.policy.outlook import Outlook
 from meshbox.tailnet.changes import Fact
 from meshbox.tailnet.dns import node_fqdn
-from meshbox.tailnet.model import Node, Report
+from meshbox.tailnet.model import Node, Prefix, Report
+from meshbox.tailnet.standing import Standing, addresses_of
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME
 from meshbox.wire.derpmap import derp_address
@@ -23,9 +28,10 @@ from meshbox.wire.gojson import go_time
 from meshbox.wire.hostinfo import self_view
 from meshbox.wire.keys import DiscoKey
 from meshbox.wire.replies import user_profile
-from meshbox.wire.tailcfg import CAP_ADMIN, CAP_FILE_SHARING, CAP_SSH
 
-Json = dict[str, object]
+Json = dict[str, Any]
+Variant = tuple[tuple[Prefix, ...], bool]
+"""The routes shown on a node, and whether the viewer is shown IPv4 addresses at all."""
 
 
 class Peers:
@@ -33,7 +39,8 @@ class Peers:
 
     def __init__(self, t: Tailnet) -> None:
         self._t = t
-        self._static: dict[int, bytes] = {}
+        self._standing = Standing(t)
+        self._static: dict[int, dict[Variant, bytes]] = {}
         self._hot: dict[int, bytes] = {}
 
     def forget(self, node_id: int, facts: Fact) -> None:
@@ -45,13 +52,18 @@ class Peers:
         self._static.clear()
         self._hot.clear()
 
-    def node(self, node_id: int) -> bytes:
-        """The node as its peers see it: one JSON object."""
-        static = self._static.get(node_id)
+    def node(self, node_id: int, outlook: Outlook) -> bytes:
+        """The node as a peer of this outlook sees it: one JSON object."""
+        variants = self._static.get(node_id)
+        if variants is None:
+            variants = self._static[node_id] = {}
+        variant = outlook.routes.get(node_id, ()), outlook.shows_ipv4
+        static = variants.get(variant)
         if static is None:
             # Kept without its closing brace. The copy matters: orjson's own result keeps its
             # over-allocated buffer, eight times the size of a node.
-            static = self._static[node_id] = bytes(memoryview(orjson.dumps(self._describe(node_id)))[:-1])
+            json = self._describe(node_id, variant)
+            static = variants[variant] = bytes(memoryview(orjson.dumps(json))[:-1])
         hot = self._hot.get(node_id)
         if hot is None:
             hot = self._hot[node_id] = self._describe_hot(node_id)
@@ -78,7 +90,7 @@ class Peers:
         json["HomeDERP"] = report.home_derp
         json["DERP"] = derp_address(report.home_derp)
         json["Online"] = True
-        json["CapMap"] = self._capabilities(node)
+        json.update(self._standing.of(node))
         if node.is_expired(now):
             json["Expired"] = True
         return json
@@ -107,16 +119,24 @@ class Peers:
             patch["Cap"] = report.capver
         return patch
 
-    def _describe(self, node_id: int) -> Json:
+    def _describe(self, node_id: int, variant: Variant) -> Json:
         node, report = self._t.nodes[node_id], self._t.report(node_id)
+        routes, shows_ipv4 = variant
+        compiled = self._t.enforcement.compiled
         json = self._json(node, report, orjson.Fragment(report.peer_hostinfo))
+        json["Addresses"] = addresses_of(node, shows_ipv4 and compiled.has_ipv4(node_id))
+        json["AllowedIPs"] = [*json["Addresses"], *map(str, routes)]
+        primary = [str(route) for route in routes if route.prefixlen]
+        if primary:
+            json["PrimaryRoutes"] = primary
         json["MachineAuthorized"] = True
+        if node_id in compiled.index.devices and (caps := compiled.peer_caps(node_id)):
+            json["CapMap"] = caps
         if node_id in self._t.expired:
             json["Expired"] = True
         return json
 
     def _json(self, node: Node, report: Report, hostinfo: orjson.Fragment) -> Json:
-        addresses = [f"{address}/{address.max_prefixlen}" for address in node.addresses]
         json: Json = {
             "ID": node.id,
             "StableID": node.stable_id,
@@ -124,8 +144,6 @@ class Peers:
             "User": TAGGED_DEVICES_ID if node.user_id is None else node.user_id,
             "Key": str(node.node_key),
             "DiscoKey": str(report.disco_key or DiscoKey.zero()),
-            "Addresses": addresses,
-            "AllowedIPs": addresses,
             "Hostinfo": hostinfo,
             "Created": go_time(node.created_at),
             "Cap": report.capver,
@@ -149,11 +167,3 @@ class Peers:
                 parts.append(f',"LastSeen":"{go_time(report.last_seen)}"')
             parts.append("}")
         return "".join(parts).encode()
-
-    def _capabilities(self, node: Node) -> dict[str, list[object]]:
-        capabilities: dict[str, list[object]] = {CAP_SSH: []}
-        if not node.is_tagged:
-            capabilities[CAP_ADMIN] = []
-        if self._t.settings.taildrop:
-            capabilities[CAP_FILE_SHARING] = []
-        return capabilities

@@ -1,6 +1,6 @@
 """One map poll: how far its client has been told, and the next thing to tell it.
 
-A session is a cursor and a view. It holds no queue: when it is woken it reads the changes since its
+A session is a cursor and an outlook. It holds no queue: when it is woken it reads the changes since its
 cursor and answers from present truth, so a slow client costs nothing, nothing it missed can be
 stale, and a node that policy hides meanwhile is removed in the same message in which anything
 else is said.
@@ -12,27 +12,33 @@ from dataclasses import replace
 
 import orjson
 
-from meshbox.policy.sight import View, bit
-from meshbox.tailnet.changes import Fact, Gap
+from meshbox.policy.outlook import NOTHING
+from meshbox.tailnet.changes import Common, Fact, Gap
 from meshbox.tailnet.deltas import Span
 from meshbox.tailnet.frames import KEEP_ALIVE, PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 
-_SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT
+_SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
+_SELF_COMMON = Common.POLICY | Common.USERS
+"""Its owner's name reaches a node with itself: it may see no other node of that owner."""
+_PERMIT = Fact.WHOLE | Fact.SIGHT
 
 
 class Poll:
     """The told state of one map session. `is_over` is set when the node is gone: end the stream."""
 
-    __slots__ = ("_coding", "_cursor", "_mapper", "_node", "_told", "is_over")
+    __slots__ = ("_coding", "_cursor", "_filter", "_mapper", "_node", "_ssh", "_told", "is_over")
 
     def __init__(self, mapper: Mapper, node: Node, compress: str) -> None:
         self._mapper = mapper
         self._node = node
         self._coding = ZSTD if compress == "zstd" else PLAIN
         self._cursor = 0
-        self._told: View = 0
+        self._told = NOTHING
+        # Hashes of what was told last: the texts themselves may be long.
+        self._filter = 0
+        self._ssh = 0
         self.is_over = False
 
     @property
@@ -46,9 +52,12 @@ class Poll:
 
     def first(self, now: float) -> list[bytes]:
         """The framed full map, as pieces that other sessions share: write them, do not keep them."""
-        self._node = self._mapper.t.nodes[self._node.id]
-        self._told = self._mapper.view(self._node, now)
-        pieces, self._cursor = self._mapper.full(self._node, self._told, self._coding, now)
+        mapper = self._mapper
+        node = self._node = mapper.t.nodes[self._node.id]
+        self._told = mapper.outlook(node, now)
+        permit = mapper.permit(node)
+        self._filter, self._ssh = hash(permit.filter), hash(permit.ssh)
+        pieces, self._cursor = mapper.full(node, self._told, permit, self._coding, now)
         return pieces
 
     def next(self, now: float) -> list[bytes]:
@@ -60,31 +69,39 @@ class Poll:
         node = mapper.t.nodes.get(self._node.id)
         if node is None:
             return [self._farewell(now)]
+        # Before the log is read: what the policy makes of the changes is written there.
+        outlook = mapper.outlook(node, now)
         dirty = changes.since(self._cursor)
         if isinstance(dirty, Gap):
             return self.first(now)
         mapper.blocks.catch_up()
-        view = mapper.view(node, now)
-        own = dirty.nodes.get(node.id)
+        own = dirty.nodes.get(node.id, Fact(0))
         parts: list[bytes] = []
         if dirty.common:
-            parts.append(mapper.common_news(dirty.common, node, view, self._coding))
-        if own is not None and own & _SELF:
+            parts.append(mapper.common_news(dirty.common, node, outlook, self._coding))
+        if own & _SELF or dirty.common & _SELF_COMMON:
             parts.append(mapper.own_news(node, self._coding, now))
-        span = Span(self._told, view, self._cursor, changes.cursor)
-        if own is None:
-            delta = mapper.deltas.shared(span, dirty, self._coding)
-        else:
-            without = ~bit(node.id)
-            span = replace(span, told=span.told & without, view=span.view & without)
-            delta = mapper.deltas.make(span, dirty, self._coding)
-        self._node, self._told, self._cursor = node, view, changes.cursor
-        if delta:
-            parts.append(delta)
-        return parts
+        if own & _PERMIT or dirty.common & Common.POLICY or dirty.affected >> node.id & 1:
+            parts.append(self._permit_news(node))
+        span = Span(self._told, outlook, self._cursor, changes.cursor)
+        parts.append(mapper.deltas.for_viewer(node.id, span, dirty, self._coding))
+        self._node, self._told, self._cursor = node, outlook, changes.cursor
+        return [part for part in parts if part]
 
     def keep_alive(self) -> bytes:
         return KEEP_ALIVE[self._coding.is_compressed]
+
+    def _permit_news(self, node: Node) -> bytes:
+        """What the node lets in, as far as it changed; b"" when it did not."""
+        permit = self._mapper.permit(node)
+        fields: list[bytes] = []
+        now_filter, now_ssh = hash(permit.filter), hash(permit.ssh)
+        if now_filter != self._filter:
+            fields.append(b'"PacketFilter":' + permit.filter)
+        if now_ssh != self._ssh:
+            fields.append(b'"SSHPolicy":' + permit.ssh)
+        self._filter, self._ssh = now_filter, now_ssh
+        return self._coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
 
     def _farewell(self, now: float) -> bytes:
         """The node was deleted. No status logs a client out; its own key expiring does."""

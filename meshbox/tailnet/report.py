@@ -13,6 +13,7 @@ from meshbox.errors import Unauthorised, UnknownNode
 from meshbox.tailnet.identity import free_label
 from meshbox.tailnet.model import Node, Report
 from meshbox.tailnet.ports import Put
+from meshbox.tailnet.routes import approve_by_policy
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.keys import MachineKey, NodeKey
 from meshbox.wire.tailcfg import Hostinfo, MapRequest, RegisterRequest
@@ -46,6 +47,9 @@ def take(t: Tailnet, machine_key: MachineKey, request: MapRequest, now: float) -
     # Seeing a node again is no news by itself: an unchanged report must cost no write and no wake-up.
     if replace(new, last_seen=old.last_seen) != old:
         t.tell(node.id, new)
+        if new.advertised_routes != old.advertised_routes:
+            approve_by_policy(t, (node.id,), now)
+            node = t.nodes[node.id]
     if request.hostinfo is not None:
         node = _follow_hostname(t, node, request.hostinfo.hostname, now)
     return node

@@ -15,15 +15,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
-from meshbox.policy.sight import SeeEveryone, Sight, View, bit
+from meshbox.policy.document import Document
+from meshbox.policy.sight import View, bit
+from meshbox.policy.world import Device, World
 from meshbox.tailnet.addresses import AddressPool
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
-from meshbox.tailnet.differences import node_facts, report_facts
+from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
+from meshbox.tailnet.enforcement import Enforcement
 from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
-from meshbox.tailnet.settings import Settings
+from meshbox.tailnet.settings import CGNAT, ULA, Settings
+from meshbox.tailnet.worldview import device_of, person_of
 from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.keys import MachineKey, NodeKey
 
@@ -43,8 +47,8 @@ class Tailnet:
         self.store = store
         self.entropy = entropy
         self.derp_map = derp_map
-        self.sight: Sight = SeeEveryone()
         self.changes = Changes()
+        self.enforcement = Enforcement(self.changes, self.world, self.device)
         self.deadlines = Deadlines()
         self.presence = Presence(self.deadlines, self._came_online, self._went_offline)
         self.users: dict[int, User] = {}
@@ -91,6 +95,24 @@ class Tailnet:
         node_id = self.by_node_key.get(NodeKey(node_key))
         return node_id is not None and not self.nodes[node_id].is_expired(now)
 
+    # As the policy sees it
+
+    def device(self, node_id: int) -> Device | None:
+        node = self.nodes.get(node_id)
+        return None if node is None else device_of(node, self.report(node_id), self.is_online(node_id))
+
+    def world(self) -> World:
+        people = {user.id: person_of(user) for user in self.users.values()}
+        devices = {one: device for one in self.nodes if (device := self.device(one)) is not None}
+        prefixes = (self.settings.prefix_v4, self.settings.prefix_v6)
+        own = tuple(prefix for prefix in prefixes if prefix not in (None, CGNAT, ULA))
+        return World(people, devices, prefixes=tuple(prefix for prefix in own if prefix is not None))
+
+    def enforce(self, document: Document | None) -> None:
+        """Another policy is in force from now on; sessions hear what that means for them."""
+        self.enforcement.enforce(document)
+        self.announce()
+
     # Listeners
 
     def on_change(self, listener: Listener) -> None:
@@ -126,6 +148,8 @@ class Tailnet:
             return
         self.reports[node_id] = report
         self._unflushed[node_id] = report
+        if is_seen_by_policy(old, report):
+            self.enforcement.touch(node_id)
         facts = report_facts(old, report)
         if facts:
             self.changes.append(node_id, facts)
@@ -184,6 +208,8 @@ class Tailnet:
         self.by_user_name[user.name] = user.id
         if old is not None and old != user:
             self.changes.append_common(Common.USERS)
+        if old is None or person_of(old) != person_of(user):
+            self.enforcement.people_changed()
 
     def _put_auth_key(self, key: AuthKey) -> None:
         self.auth_keys[key.id] = key
@@ -199,6 +225,7 @@ class Tailnet:
         if node.ephemeral and not self.is_online(node.id):
             self.deadlines.set(Due.EPHEMERAL, node.id, now + self.settings.ephemeral_timeout)
         self._tell_admission(old, node, now)
+        self.enforcement.touch(node.id)
         facts = node_facts(old, node, now)
         if facts:
             self.changes.append(node.id, facts)
@@ -209,6 +236,7 @@ class Tailnet:
                 self._delete_node(step.id)
             case "user":
                 self.by_user_name.pop(self.users.pop(step.id).name, None)
+                self.enforcement.people_changed()
             case "auth_key":
                 self.auth_key_by_prefix.pop(self.auth_keys.pop(step.id).prefix, None)
             case "api_key":
@@ -225,6 +253,7 @@ class Tailnet:
         self.deadlines.cancel(Due.EXPIRY, node_id)
         self.deadlines.cancel(Due.EPHEMERAL, node_id)
         self._admit(node.node_key, False)
+        self.enforcement.touch(node_id)
         self.changes.append(node_id, Fact.SIGHT)
 
     def _index(self, node: Node) -> None:
@@ -250,14 +279,19 @@ class Tailnet:
 
     def _came_online(self, node_id: int) -> None:
         self.deadlines.cancel(Due.EPHEMERAL, node_id)
-        self.changes.append(node_id, Fact.ONLINE)
-        self.announce()
+        self._told_presence(node_id, Fact.ONLINE)
 
     def _went_offline(self, node_id: int, now: float) -> None:
         if self.nodes[node_id].ephemeral:
             self.deadlines.set(Due.EPHEMERAL, node_id, now + self.settings.ephemeral_timeout)
         self.reports[node_id] = self._unflushed[node_id] = replace(self.report(node_id), last_seen=now)
-        self.changes.append(node_id, Fact.ONLINE | Fact.LAST_SEEN)
+        self._told_presence(node_id, Fact.ONLINE | Fact.LAST_SEEN)
+
+    def _told_presence(self, node_id: int, facts: Fact) -> None:
+        if self.nodes[node_id].approved_routes:
+            # Another router may have to carry its routes. Of others the policy does not ask.
+            self.enforcement.touch(node_id)
+        self.changes.append(node_id, facts)
         self.announce()
 
     def _schedule_expiry(self, node: Node, now: float) -> None:
@@ -280,7 +314,9 @@ class Tailnet:
         is_admitted = not node.is_expired(now)
         if old is not None and was_admitted and (old.node_key != node.node_key or not is_admitted):
             self._admit(old.node_key, False)
-        if is_admitted and (old is None or not was_admitted or old.node_key != node.node_key):
+        # A date that moved is news as well: relays cut by it when they cannot ask us.
+        is_news = old is None or (old.node_key, old.expires_at) != (node.node_key, node.expires_at)
+        if is_admitted and (is_news or not was_admitted):
             self._admit(node.node_key, True)
 
     def _load(self, now: float) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from meshbox.policy.sight import View, bit
 from meshbox.tailnet import devices
-from meshbox.tailnet.changes import Common
 from tests.fake.node import FakeNode, Netmap
 from tests.fake.server import FakeServer, serving, write_config
 from tests.hostile.stand import standing, watched
 from tests.serve.plant import MemoryPlant
+from tests.tailnet.build import allow, policy
 
 
 @pytest.fixture
@@ -176,29 +175,19 @@ class TestRaces:
                 await node.close()
 
 
-class Hiding:
-    """A sight that changes: everybody sees all but the hidden, who see only themselves."""
-
-    def __init__(self) -> None:
-        self.hidden: View = 0
-
-    def view(self, viewer: int, everyone: View) -> View:
-        return bit(viewer) if bit(viewer) & self.hidden else everyone & ~self.hidden
-
-
 class TestSight:
     def test_a_change_of_sight_reaches_viewers_whose_map_is_still_on_the_way(self) -> None:
         plant = MemoryPlant()
-        sight = Hiding()
-        plant.core.tailnet.sight = sight
         secret = plant.listening(1)
         viewers = [plant.client(number) for number in range(2, 8)]
         for viewer in viewers[:3]:
             viewer.transport.protocol.pause_writing()
         for viewer in viewers:
             viewer.listen()
-        sight.hidden = bit(1)
-        plant.core.tailnet.change_common(Common.POLICY)
+        t = plant.core.tailnet
+        assert str(t.nodes[1].ipv4) == "100.64.0.1"
+        seen = ("100.64.0.2/31", "100.64.0.4/30", "100.64.0.8")
+        t.enforce(policy(acls=[allow(src, *(f"{dst}:*" for dst in seen)) for src in seen]))
         plant.run(1)
         secret.report(6666)
         plant.run(1)

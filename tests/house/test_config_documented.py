@@ -17,7 +17,6 @@ from tests.house.tree import modules
 KEYS = [*keys(Config), *keys(RelayConfig)]
 READ_BY_RULES_ONLY = {
     "database.type": "one kind of database so far; others are refused",
-    "derp.urls": "not fetched yet; a warning says so",
     "policy.mode": "no policy engine yet; anything else is refused",
     "admission.open_to_everybody": "a yes that the rules of a relay want",
     "policy.path": "no policy engine yet; a path is refused",

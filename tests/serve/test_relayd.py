@@ -12,6 +12,7 @@ import pytest
 from nacl.public import PrivateKey
 from prometheus_client.parser import text_string_to_metric_families
 
+from meshbox import log
 from meshbox.errors import CertificateError, ConfigError, KeyFileError
 from meshbox.relay.roster import Push
 from meshbox.serve import relayd
@@ -145,6 +146,7 @@ async def test_the_home_page_can_be_blank_or_elsewhere(home: str, status: int) -
 
 
 async def test_a_made_certificate_is_announced_with_its_pin(capsys: pytest.CaptureFixture[str]) -> None:
+    log.setup("info", "text")
     async with RelayHome(admission__mode="all") as relay:
         assert relay.daemon.pin.startswith("sha256-raw:")
     said = capsys.readouterr().err

@@ -9,7 +9,8 @@ import yaml
 
 from meshbox.config import Config, load
 from meshbox.errors import ConfigError
-from meshbox.serve.relaymap import embedded_region, relay_addresses, relay_map
+from meshbox.serve.relaymap import own_region, relay_addresses, relay_map
+from meshbox.wire.derpmap import DerpMap
 
 PIN = "sha256-raw:" + "ab" * 32
 
@@ -26,7 +27,7 @@ def relay(**values: object) -> dict[str, object]:
 
 
 def test_a_relay_behind_https_has_the_port_of_the_url(tmp_path: Path) -> None:
-    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org", derp=relay()), "")
+    region = own_region(config(tmp_path, server_url="https://ctl.example.org", derp=relay()), "")
     assert region is not None
     (node,) = region.nodes
     assert (region.id, node.host_name, node.derp_port, node.ipv4, node.cert_name) == (
@@ -36,13 +37,13 @@ def test_a_relay_behind_https_has_the_port_of_the_url(tmp_path: Path) -> None:
         "",
         "",
     )
-    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org:8443", derp=relay()), "")
+    region = own_region(config(tmp_path, server_url="https://ctl.example.org:8443", derp=relay()), "")
     assert region is not None and region.nodes[0].derp_port == 8443
 
 
 def test_a_relay_of_its_own_without_a_domain_is_pinned_and_needs_no_look_up(tmp_path: Path) -> None:
     derp = relay(listen_addr="0.0.0.0:8443", stun_listen_addr="0.0.0.0:3479")
-    region = embedded_region(config(tmp_path, server_url="http://192.0.2.7:8080", derp=derp), PIN)
+    region = own_region(config(tmp_path, server_url="http://192.0.2.7:8080", derp=derp), PIN)
     assert region is not None
     (node,) = region.nodes
     assert (node.host_name, node.ipv4, node.ipv6) == ("192.0.2.7", "192.0.2.7", "none")
@@ -50,14 +51,14 @@ def test_a_relay_of_its_own_without_a_domain_is_pinned_and_needs_no_look_up(tmp_
 
 
 def test_a_relay_no_client_could_use_is_left_out(tmp_path: Path) -> None:
-    assert embedded_region(config(tmp_path, server_url="http://ctl.example.org", derp=relay()), "") is None
+    assert own_region(config(tmp_path, server_url="http://ctl.example.org", derp=relay()), "") is None
     off = config(tmp_path, server_url="https://ctl.example.org", derp=relay(enabled=False))
-    assert embedded_region(off, "") is None
+    assert own_region(off, "") is None
 
 
 def test_configured_addresses_win_over_dns(tmp_path: Path) -> None:
     derp = relay(ipv4="198.51.100.1", ipv6="2001:db8::1")
-    region = embedded_region(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
+    region = own_region(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
     assert region is not None
     assert (region.nodes[0].ipv4, region.nodes[0].ipv6) == ("198.51.100.1", "2001:db8::1")
 
@@ -82,3 +83,16 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None
     derp = relay() | {"paths": [str(extra)]}
     with pytest.raises(ConfigError, match=r"derp\.yaml"):
         relay_map(config(tmp_path, server_url="https://ctl.example.org", derp=derp), "")
+
+
+def test_a_separate_relay_is_left_out_until_it_said_how_it_is_to_be_verified(tmp_path: Path) -> None:
+    derp = {
+        "server": {"enabled": True, "separate": True, "host_name": "derp.example.org"},
+        "push": ["/run/x"],
+    }
+    separate = config(tmp_path, server_url="https://ctl.example.org", derp=derp)
+    assert own_region(separate, None) is None
+    region = own_region(separate, "")
+    assert region is not None
+    assert (region.nodes[0].host_name, region.nodes[0].derp_port) == ("derp.example.org", 0)
+    assert relay_map(separate, None, [DerpMap((region,))]).regions == (region,)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import orjson
 
+from meshbox.policy.document import Document
+from meshbox.policy.reading import read
 from meshbox.tailnet import authkeys, enrol, users
 from meshbox.tailnet.authkeys import AuthKeyWish
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.settings import DnsSettings, Settings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import UserWish
+from meshbox.wire import hujson
 from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 from meshbox.wire.tailcfg import MapRequest, RegisterRequest, parse_map, parse_register
 from tests.tailnet.memory import Dice, MemoryStore
 
 NOW = 1_700_000_000.0
+
+
+def policy(**sections: object) -> Document:
+    """A policy of these sections, as a file would say it."""
+    return read(hujson.parse(json.dumps(sections)))
+
+
+def allow(src: str, *dst: str) -> dict[str, object]:
+    """One acl."""
+    return {"action": "accept", "src": [src], "dst": list(dst)}
 
 
 def key_bytes(kind: str, number: int) -> bytes:
@@ -72,7 +86,7 @@ def register_request(number: int, hostname: str = "lab", **fields: Any) -> Regis
 
 
 def map_request(number: int, hostname: str = "lab", **fields: Any) -> MapRequest:
-    """`endpoints`, `derp`, `disco`, `services` are optional."""
+    """`endpoints`, `derp`, `disco`, `services`, `routes` are optional."""
     body = {
         "Version": fields.get("version", 142),
         "Compress": "zstd",
@@ -86,6 +100,7 @@ def map_request(number: int, hostname: str = "lab", **fields: Any) -> MapRequest
             "OS": "linux",
             "IPNVersion": "1.102.5-t1-g1",
             "NetInfo": {"PreferredDERP": fields.get("derp", 999)},
+            "RoutableIPs": fields.get("routes", []),
             "Services": fields.get("services", [{"Proto": "peerapi4", "Port": 4711}]),
         },
     }

@@ -93,6 +93,8 @@ class PaperClient:
     profiles: dict[int, dict[str, Any]] = field(default_factory=dict)
     dns: dict[str, Any] = field(default_factory=dict)
     derp_map: dict[str, Any] = field(default_factory=dict)
+    filter: list[Any] = field(default_factory=list)
+    ssh: dict[str, Any] = field(default_factory=dict)
     ever_told: set[int] = field(default_factory=set)
     messages: int = 0
 
@@ -115,6 +117,8 @@ class PaperClient:
         self.self_node = message.get("Node") or self.self_node
         self.dns = message.get("DNSConfig", self.dns)
         self.derp_map = message.get("DERPMap") or self.derp_map
+        self.filter = message.get("PacketFilter", self.filter)
+        self.ssh = message.get("SSHPolicy") or self.ssh
         for profile in message.get("UserProfiles") or ():
             self.profiles[profile["ID"]] = profile
         if message.get("Peers"):

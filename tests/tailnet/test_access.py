@@ -4,7 +4,7 @@ import pytest
 
 from meshbox.policy.problem import PolicyError
 from meshbox.tailnet import devices
-from meshbox.tailnet.access import check_policy, world_of
+from meshbox.tailnet.access import check_policy
 from tests.tailnet.build import NOW, join, make_key, make_tailnet
 
 
@@ -12,7 +12,7 @@ def test_nodes_become_devices_of_their_owners_or_tags() -> None:
     t = make_tailnet()
     node, server = join(t, 1, make_key(t, "ana")), join(t, 2, make_key(t, "ana"))
     devices.set_tags(t, server.id, ["tag:db"], "test", NOW)
-    world = world_of(t)
+    world = t.world()
     assert {person.name for person in world.people.values()} == {"ana"}
     assert world.devices[node.id].user_id == node.user_id and world.devices[node.id].ipv4 == node.ipv4
     assert world.devices[server.id].tags == ("tag:db",) and world.devices[server.id].user_id is None

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import orjson
 import pytest
 
+from meshbox.policy.outlook import Outlook
 from meshbox.policy.sight import View, bit
 from meshbox.tailnet import devices, report
 from meshbox.tailnet.blocks import BLOCK, STALE_AFTER, Blocks
@@ -25,7 +28,7 @@ def filled() -> Tailnet:
 
 
 def read(blocks: Blocks, view: View, viewer: int, now: float = NOW) -> dict[int, dict[str, object]]:
-    pieces = blocks.select(view, viewer, ZSTD, now).pieces
+    pieces = blocks.select(Outlook(view), viewer, ZSTD, now).pieces
     peers = orjson.loads(b"[" + b",".join(inflate(piece) for piece in pieces) + b"]")
     assert [peer["ID"] for peer in peers] == sorted(peer["ID"] for peer in peers)
     return {peer["ID"]: peer for peer in peers}
@@ -39,8 +42,8 @@ def test_every_viewer_gets_all_but_itself(filled: Tailnet) -> None:
 
 def test_foreign_blocks_are_shared_objects(filled: Tailnet) -> None:
     blocks = Blocks(filled, Peers(filled))
-    one = blocks.select(filled.everyone, 1, ZSTD, NOW).pieces
-    two = blocks.select(filled.everyone, 2, ZSTD, NOW).pieces
+    one = blocks.select(Outlook(filled.everyone), 1, ZSTD, NOW).pieces
+    two = blocks.select(Outlook(filled.everyone), 2, ZSTD, NOW).pieces
     assert one[1] is two[1] and one[2] is two[2] and one[0] != two[0]
 
 
@@ -50,6 +53,20 @@ def test_a_view_never_gets_another_views_block(filled: Tailnet) -> None:
     narrow = filled.everyone & ~bit(hidden)
     for view in (filled.everyone, narrow, filled.everyone, narrow):
         assert (hidden in read(blocks, view, 1)) == (view == filled.everyone)
+
+
+def test_a_view_never_gets_another_views_routes(filled: Tailnet) -> None:
+    blocks = Blocks(filled, Peers(filled))
+    router, route = BLOCK + 5, ip_network("10.33.0.0/16")
+    plain = Outlook(filled.everyone)
+    routed = Outlook(filled.everyone, {router: (route,)}, bit(router))
+    v6_only = Outlook(filled.everyone, shows_ipv4=False)
+    for outlook in (plain, routed, v6_only, plain, routed, v6_only):
+        pieces = blocks.select(outlook, 1, ZSTD, NOW).pieces
+        peers = orjson.loads(b"[" + b",".join(inflate(piece) for piece in pieces) + b"]")
+        (peer,) = [one for one in peers if one["ID"] == router]
+        assert (str(route) in peer["AllowedIPs"]) == (outlook is routed)
+        assert any("." in address for address in peer["Addresses"]) == (outlook is not v6_only)
 
 
 def test_hard_facts_are_never_stale_and_hot_ones_only_for_a_moment() -> None:
@@ -66,17 +83,17 @@ def test_hard_facts_are_never_stale_and_hot_ones_only_for_a_moment() -> None:
     report.take(t, machine(3), map_request(3), NOW)
     read(blocks, t.everyone, viewer)
     report.take(t, machine(3), map_request(3, endpoints=["198.51.100.9:9"]), NOW)
-    stale = blocks.select(t.everyone, viewer, ZSTD, NOW + STALE_AFTER / 2)
+    stale = blocks.select(Outlook(t.everyone), viewer, ZSTD, NOW + STALE_AFTER / 2)
     assert stale.cursor < t.changes.cursor
     after = read(blocks, t.everyone, viewer, NOW + STALE_AFTER)
     assert after[peer.id]["Endpoints"] == ["198.51.100.9:9"]
-    assert blocks.select(t.everyone, viewer, ZSTD, NOW + STALE_AFTER).cursor == t.changes.cursor
+    assert blocks.select(Outlook(t.everyone), viewer, ZSTD, NOW + STALE_AFTER).cursor == t.changes.cursor
 
 
 def test_the_cache_forgets_the_oldest(filled: Tailnet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshbox.tailnet.blocks.CACHE_BYTES", 60_000)
     blocks = Blocks(filled, Peers(filled))
     for hidden in range(BLOCK, BLOCK + 100):
-        blocks.select(filled.everyone & ~bit(hidden), 1, ZSTD, NOW)
+        blocks.select(Outlook(filled.everyone & ~bit(hidden)), 1, ZSTD, NOW)
     assert blocks._bytes <= 60_000
     assert blocks._bytes == sum(len(block.piece) for block in blocks._cache.values())

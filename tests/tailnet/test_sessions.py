@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -12,15 +14,49 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from meshbox.errors import OperatorError
 from meshbox.policy.sight import members
 from meshbox.tailnet import devices, enrol, report, users
+from meshbox.tailnet.changes import Changes
 from meshbox.tailnet.clockwork import advance
+from meshbox.tailnet.enforcement import Enforcement
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.poll import Poll
+from meshbox.tailnet.ports import Put
 from meshbox.tailnet.tailnet import Tailnet
-from tests.tailnet.build import NOW, machine, make_key, make_tailnet, map_request, register_request
+from tests.tailnet.build import (
+    NOW,
+    allow,
+    machine,
+    make_key,
+    make_tailnet,
+    map_request,
+    policy,
+    register_request,
+)
 from tests.tailnet.memory import MemoryStore, PaperClient
 
 MACHINES = st.integers(1, 6)
 NAMES = st.sampled_from(["lab", "nas", "Joe's Mac", ""])
+
+
+ROUTES = st.lists(st.sampled_from(["10.33.0.0/16", "10.44.0.0/16", "0.0.0.0/0", "::/0"]), unique=True)
+POLICIES: list[dict[str, Any]] = [
+    {},
+    {"acls": []},
+    {"acls": [allow("*", "*:*")]},
+    {"acls": [allow("ana@", "autogroup:member:*", "tag:ci:22")]},
+    {"acls": [allow("autogroup:member", "autogroup:self:*"), allow("bo@", "10.33.0.0/16:*")]},
+    {"acls": [allow("group:g", "tag:db:5432"), allow("tag:db", "autogroup:internet:*")]},
+    {"grants": [{"src": ["ana@"], "dst": ["10.33.0.0/16"], "ip": ["*"], "via": ["tag:ci"]}]},
+    {"nodeAttrs": [{"target": ["bo@"], "attr": ["disable-ipv4", "randomize-client-port"]}]},
+    {
+        "acls": [allow("10.44.0.0/16", "bo@:80")],
+        "ssh": [
+            {"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["root"]},
+            {"action": "check", "src": ["ana@"], "dst": ["tag:ci"], "users": ["autogroup:nonroot"]},
+        ],
+    },
+]
+ACTS = st.sampled_from(["delete", "rename", "expire", "soon", "never", "tag", "move", "routes"])
+COMMON = {"tagOwners": {"tag:ci": [], "tag:db": []}, "groups": {"group:g": ["bo@"]}}
 
 
 class Session:
@@ -73,6 +109,7 @@ class Sessions(RuleBasedStateMachine):
         name=NAMES,
         derp=st.sampled_from([0, 900, 999]),
         disco=st.integers(1, 3),
+        routes=ROUTES,
         endpoints=st.lists(st.sampled_from(["192.0.2.1:1", "192.0.2.2:2", "[2001:db8::1]:3"]), unique=True),
     )
     def say(self, number: int, name: str, **fields: Any) -> None:
@@ -97,13 +134,20 @@ class Sessions(RuleBasedStateMachine):
     def hear(self, data: st.DataObject) -> None:
         data.draw(st.sampled_from(self.sessions)).hear(self.now)
 
+    @rule(sections=st.sampled_from(POLICIES))
+    def set_policy(self, sections: dict[str, Any]) -> None:
+        self.t.enforce(policy(**COMMON, **sections) if sections else None)
+
     @rule(seconds=st.sampled_from([0.1, 0.6, 3.0, 60.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         advance(self.t, self.now)
 
     @precondition(lambda self: self.t.nodes)
-    @rule(data=st.data(), act=st.sampled_from(["delete", "rename", "expire", "soon", "never", "tag", "move"]))
+    @rule(
+        data=st.data(),
+        act=ACTS,
+    )
     def administer(self, data: st.DataObject, act: str) -> None:
         node_id = data.draw(st.sampled_from(self.ids()))
         user_id = self.t.by_user_name["bo"]
@@ -114,10 +158,17 @@ class Sessions(RuleBasedStateMachine):
             "soon": lambda: devices.expire(self.t, node_id, self.now + 2.0, "test", self.now),
             "never": lambda: devices.never_expire(self.t, node_id, "test", self.now),
             "tag": lambda: devices.set_tags(self.t, node_id, ["tag:db"], "test", self.now),
+            "routes": lambda: self.approve_all(node_id),
             "move": lambda: devices.set_owner(self.t, node_id, user_id, "test", self.now),
         }
         with contextlib.suppress(OperatorError):
             acts[act]()
+
+    def approve_all(self, node_id: int) -> None:
+        node = self.t.nodes[node_id]
+        offered = self.t.report(node_id).advertised_routes
+        approved = () if node.approved_routes == offered else offered
+        self.t.commit(self.now, Put(replace(node, approved_routes=approved)))
 
     @rule()
     def rename_user(self) -> None:
@@ -134,16 +185,29 @@ class Sessions(RuleBasedStateMachine):
     def compare(self, session: Session) -> None:
         node = self.t.nodes[session.poll.node_id]
         fresh = PaperClient()
-        # Another mapper, so that nothing cached can make the two agree.
-        fresh.feed(Poll(Mapper(self.t), node, "zstd").first(self.now))
+        # Another mapper and a policy compiled afresh, so that nothing kept can make the two agree.
+        with self.afresh():
+            fresh.feed(Poll(Mapper(self.t), node, "zstd").first(self.now))
         assert set(session.client.peers) == set(fresh.peers)
         for peer_id, peer in fresh.peers.items():
             assert difference(session.client.peers[peer_id], peer) == {}
         # A node is not told what it just told us.
         own = ("HomeDERP", "DiscoKey", "Cap")
         assert difference(session.client.self_node, fresh.self_node, but=own) == {}
+        assert as_sets(session.client.filter) == as_sets(fresh.filter)
+        assert session.client.ssh == fresh.ssh
         for user_id, profile in fresh.profiles.items():
             assert session.client.profiles[user_id] == profile
+
+    @contextlib.contextmanager
+    def afresh(self) -> Iterator[None]:
+        kept = self.t.enforcement
+        self.t.enforcement = Enforcement(Changes(), self.t.world, self.t.device)
+        self.t.enforcement.enforce(kept.document)
+        # Who carries a route is history, not a matter of fact.
+        self.t.enforcement._carriers = dict(kept._carriers)
+        yield
+        self.t.enforcement = kept
 
     @invariant()
     def indexes_agree(self) -> None:
@@ -163,6 +227,15 @@ class Sessions(RuleBasedStateMachine):
                 self.compare(session)
             else:
                 assert session.poll.is_over
+
+
+def as_sets(rules: list[dict[str, Any]]) -> set[str]:
+    """A filter without the order of its rules: what is merged depends on it, what is open does not."""
+    return {
+        repr((rule["SrcIPs"], rule.get("IPProto"), entry))
+        for rule in rules
+        for entry in (*rule.get("DstPorts", ()), *rule.get("CapGrant", ()))
+    }
 
 
 def difference(told: dict[str, Any], true: dict[str, Any], but: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from meshbox.serve.api.call import Call, Json, Listing
 from meshbox.serve.api.endpoint import endpoint
 from meshbox.serve.api.lookup import find_node, find_user
 from meshbox.serve.api.shapes import node_json
-from meshbox.tailnet import devices
+from meshbox.tailnet import devices, routes
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.users import TAGGED_DEVICES_NAME
 
@@ -60,6 +60,13 @@ def tag_node(call: Call) -> Json:
     """The node has exactly these tags afterwards, and no owner."""
     node, tags = _named(call), call.texts("tags")
     return _answer(call, devices.set_tags(call.tailnet, node.id, tags, call.actor, call.now))
+
+
+@endpoint("POST", "/node/{node}/approve_routes", Audience.ADMINISTRATOR)
+def approve_routes(call: Call) -> Json:
+    """The node is approved for exactly these routes afterwards."""
+    node, wanted = _named(call), routes.parse_routes(call.texts("routes"))
+    return _answer(call, routes.set_approved(call.tailnet, node.id, wanted, call.actor, call.now))
 
 
 @endpoint("POST", "/node/{node}/user", Audience.ADMINISTRATOR)

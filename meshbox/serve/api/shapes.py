@@ -56,7 +56,7 @@ def node_json(t: Tailnet, node: Node, now: float) -> Json:
         "registerMethod": REGISTER_METHODS[node.register_method],
         "givenName": node.name,
         "online": t.is_online(node.id),
-        "approvedRoutes": sorted(approved),
+        "approvedRoutes": [str(route) for route in node.approved_routes],
         "availableRoutes": available,
         "subnetRoutes": [route for route in available if route in approved],
         "tags": list(node.tags),

@@ -1,0 +1,74 @@
+"""Everything the control server has to do with relays: the map it tells, the relays it tells.
+
+The map is put together from fetched maps, files and our own relay, and again when any of them changes. A
+map that cannot be put together (two nodes of one name) leaves the old one in force.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from meshbox import log
+from meshbox.config import Config
+from meshbox.errors import MeshboxError
+from meshbox.secrets import read_token
+from meshbox.serve.core import Core
+from meshbox.serve.derppush import Pusher
+from meshbox.serve.mapfetch import MapFetcher
+from meshbox.serve.relaymap import relay_map
+from meshbox.serve.relayroom import RelayIdentity, relay_identity
+from meshbox.wire.derpmap import PIN, DerpMap
+from meshbox.wire.gojson import Json
+
+
+class Relays:
+    """`identity` is that of the relay inside this server, None when there is none. The constructor raises
+    KeyFileError, CertificateError."""
+
+    def __init__(self, config: Config) -> None:
+        self.identity: RelayIdentity | None = relay_identity(config)
+        self._config = config
+        self._pin: str | None = self.identity.pin if self.identity is not None else None
+        self._fetcher = MapFetcher(config.derp.urls, config.state_dir, self._renew)
+        self._pusher: Pusher | None = None
+        self._set_map: Callable[[DerpMap], None] = lambda derp_map: None
+        token_path = config.derp.push_token_path
+        self._token = read_token(token_path).reveal() if token_path is not None else ""
+
+    def map_for(self, config: Config) -> DerpMap:
+        """The map under this configuration. Raises ConfigError."""
+        return relay_map(config, self._pin, self._fetcher.maps)
+
+    def adopt(self, config: Config) -> None:
+        """A reload is in force."""
+        self._config = config
+
+    def start(self, core: Core) -> None:
+        """Fetch, tell, and keep the tailnet's map up to date."""
+        derp = self._config.derp
+        self._set_map = core.tailnet.set_derp_map
+        self._fetcher.start(derp.update_frequency if derp.auto_update_enabled else None)
+        if derp.push:
+            self._pusher = Pusher(core.tailnet, core.wall, os.urandom(8).hex(), self._told)
+            self._pusher.start(derp.push, self._token)
+
+    def close(self) -> None:
+        self._fetcher.close()
+        if self._pusher is not None:
+            self._pusher.close()
+
+    def _told(self, place: str, answer: Json) -> None:
+        """The separate relay of this server is the first that is pushed to."""
+        derp, pin = self._config.derp, answer.get("pin")
+        if not derp.server.separate or place != derp.push[0] or not isinstance(pin, str):
+            return
+        if pin != self._pin and (not pin or pin.startswith(PIN)):
+            self._pin = pin
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            self._set_map(self.map_for(self._config))
+        except MeshboxError as error:
+            log.emit("derp_map_unusable", reason=str(error))
