@@ -28,12 +28,14 @@ FIELDS: dict[str, str] = {
     "changed": "configuration keys whose values changed",
     "count": "how many of what the text names",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
+    "expires": "when something ends, RFC 3339",
     "fields": "names of the parts of a report",
     "hostname": "the name a device gives itself, whatever it says",
     "key": "a configuration key by its path",
     "logger": "the library, by the name of its logger",
     "message": "what a library said",
     "method": "the HTTP method",
+    "names": "the domains and addresses a certificate is for",
     "node": "a node: its name, or its key in short form where it has none",
     "node_id": "a node's number, which is never used again",
     "path": "the path of a request",
@@ -65,6 +67,19 @@ EVENTS: dict[str, Event] = {
         "Somebody called the API with a key that is unknown, expired or revoked. If it is a tool of yours, "
         "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
         "for the rest of it.",
+    ),
+    "certificate_obtained": Event(
+        "info",
+        "a certificate for {names} until {expires} ({reason})",
+        "The certificate authority issued a certificate, and new connections use it. Open ones were not "
+        "touched. It is renewed by itself.",
+    ),
+    "certificate_renewal_failed": Event(
+        "error",
+        "{url} gave no certificate for {names}: {reason}; trying again in {seconds} s",
+        "The old certificate stays in use until it expires; without one, clients cannot connect. Usually "
+        "port 80 of one of the names does not lead here: check its DNS records, the firewall and "
+        "http.listen_addr. Once mended, `systemctl reload meshbox` tries at once.",
     ),
     "clock_stepped": Event(
         "warning",
@@ -170,6 +185,12 @@ EVENTS: dict[str, Event] = {
         "a tunnel from {peer_ip} could not be opened: {reason}",
         "A client tried with a wrong key of this server, or something that is no client tried at all. If "
         "clients of yours cannot connect, the file of noise.private_key_path was replaced: restore it.",
+    ),
+    "health_doubtful": Event(
+        "warning",
+        "{what} will need somebody: {reason}",
+        "The server works, and something will stop it or be missing one day unless somebody acts; the text "
+        "says what. /health answers warn until then.",
     ),
     "health_lost": Event(
         "error",

@@ -10,10 +10,10 @@ cd "$root"
 . scripts/laboratory.sh
 
 if laboratory_ready; then
-    if sh scripts/build-clients.sh; then
+    if sh scripts/build-clients.sh && sh scripts/build-pebble.sh; then
         exec .venv/bin/python -m pytest "$@"
     fi
-    why="the official clients could not be built"
+    why="the official clients or the test authority could not be built"
 fi
 
 say "!! The tests with official clients CANNOT RUN HERE: $why."

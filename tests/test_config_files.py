@@ -1,4 +1,4 @@
-"""Several files are one configuration: the file in /etc, the drop-ins beside it, and who has the last word."""
+"""Several files are one configuration: the file in /etc, its drop-ins, and who has the last word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first user and a key, as an administrator would ask for them: what a newcomer needs to join a device."""
+"""The first user and a key, asked for as an administrator would: what joining a first device needs."""
 
 from __future__ import annotations
 

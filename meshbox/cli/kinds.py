@@ -132,6 +132,15 @@ REGISTRATIONS = Kind(
     name=lambda entry: str(entry["authId"]),
 )
 
+
+def certificate(status: Json) -> str:
+    """`until 2027-01-31 (acme)`, or why there is none that clients trust."""
+    found = status.get("certificate") or {}
+    until = str(found.get("expiresAt") or "")[:10]
+    text = f"until {until} ({found.get('source')})" if until else str(found.get("source") or "none")
+    return f"{text}; {found['trouble']}" if found.get("trouble") else text
+
+
 STATUS = Kind(
     (
         Column("SERVER", lambda status: status.get("serverUrl")),
@@ -145,6 +154,7 @@ STATUS = Kind(
         Column("ONLINE", lambda status: status.get("nodesOnline")),
         Column("EXPIRED", lambda status: status.get("nodesExpired")),
         Column("WAITING", lambda status: status.get("registrationsWaiting")),
+        Column("CERTIFICATE", certificate),
     ),
     name=lambda status: str(status.get("serverUrl")),
 )

@@ -1,7 +1,7 @@
 """`meshbox setup`: from an installed package to the line that joins a first device.
 
-It asks where devices find this server and how TLS is done, and nothing else; everything else has a default that
-works and can be changed later. Every question has an option, so that a script is asked nothing.
+It asks where devices find this server and how TLS is done, and nothing else; everything else has a
+default that works and can be changed later. Every question has an option, so that a script is asked nothing.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def setup(
 ) -> None:
     """Configure and start the installed server, and show how to join it.
 
-    Asks for the domain (or takes the bare address) and for TLS, writes /etc/meshbox/conf.d/10-setup.yaml, starts
-    the services and prints a join command. Type it again to change the answers.
+    Asks for the domain (or takes the bare address) and for TLS, writes
+    /etc/meshbox/conf.d/10-setup.yaml, starts the services and prints a join command. Type it again to
+    change the answers.
     """
     host = _host(domain)
     answers = Answers(host, _tls(host, tls, cert), email, _absolute(cert), _absolute(key))
@@ -86,9 +87,7 @@ def _host(domain: str | None) -> str:
         )
     host = domain.strip().strip("[]").rstrip(".").lower()
     if not host or "/" in host or " " in host:
-        raise Invalid(
-            f"--domain: {domain!r} is neither a name nor an address; write it like mesh.example.com"
-        )
+        raise Invalid(f"--domain: {domain!r} is no name and no address; write it like mesh.example.com")
     return host
 
 

@@ -20,8 +20,8 @@ from meshbox.errors import Conflict, Invalid, Refused
 
 FILE = "10-setup.yaml"
 HEAD = """\
-# Written by `meshbox setup`; to change it, type that again. Settings of your own belong into another file here,
-# such as 50-local.yaml, whose keys go before these; `meshbox config show --origin` says which file set what.
+# Written by `meshbox setup`; to change it, type that again. Settings of your own belong into another file
+# here, such as 50-local.yaml, whose keys go before these. Which file set what: meshbox config show --origin
 """
 
 Tls = Literal["acme", "files", "none"]

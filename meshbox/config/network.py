@@ -149,6 +149,14 @@ def _domain(raw: object) -> str:
     return text
 
 
+def _host(raw: object) -> str:
+    text = read_text(raw)
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        return _domain(text)
+
+
 def _domain_or_none(raw: object) -> str:
     return "" if raw == "" else _domain(raw)
 
@@ -206,6 +214,7 @@ SERVER_URL: Kind[str] = Kind("URL", _server_url)
 WEB_URL: Kind[str] = Kind("URL", _web_url)
 PUSH_TARGET: Kind[str] = Kind("relay", _push_target)
 DOMAIN: Kind[str] = Kind("domain", _domain)
+HOST: Kind[str] = Kind("domain or IP address", _host)
 DOMAIN_OR_NONE: Kind[str] = Kind("domain", _domain_or_none)
 RESOLVER: Kind[str] = Kind("resolver", _resolver)
 SPLIT: Kind[Split] = Kind("domain: list of resolver", _split, _write_split, in_environment=False)

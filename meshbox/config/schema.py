@@ -25,6 +25,61 @@ STATE_DIR = Path("/var/lib/meshbox")
 
 
 @dataclass(frozen=True, slots=True)
+class Acme:
+    enabled: bool = key(
+        kinds.FLAG,
+        False,
+        "Get the TLS certificate for listen_addr from a certificate authority and renew it. Wants an https "
+        "server_url, and port 80 of its host to reach http.listen_addr. Without this key: true when "
+        "acme.domains are given.",
+    )
+    email: str = key(
+        kinds.TEXT, "", "Where the authority may write about the account. Let's Encrypt no longer does."
+    )
+    directory_url: str = key(
+        network.WEB_URL,
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "The authority. For trying things out use Let's Encrypt's staging, whose limits are wide and whose "
+        "certificates nobody trusts, at https://acme-staging-v02.api.letsencrypt.org/directory.",
+    )
+    domains: tuple[str, ...] = key(
+        listed(network.HOST),
+        (),
+        "Names and addresses the certificate is for. Without any: the host of server_url. For an IP address "
+        "the short-lived kind is asked for.",
+    )
+    profile: str = key(
+        kinds.TEXT,
+        "",
+        "Kind of certificate to ask for, such as tlsserver or shortlived, where the authority has it. Empty: "
+        "shortlived for IP addresses, otherwise its default.",
+    )
+    ca_path: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "Certificates (PEM) by which the authority's own server is trusted instead of the system's, for a "
+        "private authority.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    listen_addr: Address | None = key(
+        optional(network.ADDRESS),
+        None,
+        "A listener without TLS for port 80. It answers the challenges of certificate authorities, serves "
+        'what clients use there, and sends browsers to server_url. Without this key: ":80" when acme.enabled '
+        "is true, else off.",
+        example='":80"',
+    )
+    webroot: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "Directory below which .well-known/acme-challenge/ is served there, for certbot --webroot.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Noise:
     private_key_path: Path = key(
         kinds.PATH,
@@ -332,11 +387,12 @@ class Config:
     tls_cert_path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty: plain HTTP, for "
-        "labs or "
-        "behind a proxy that speaks TLS.",
+        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty, and acme.enabled "
+        "false: plain HTTP, for labs or behind a proxy that speaks TLS.",
     )
     tls_key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    acme: Acme = section(Acme, "Certificates from an authority such as Let's Encrypt.")
+    http: Http = section(Http, "Port 80.")
     noise: Noise = section(Noise, "The protocol clients speak to the server.")
     prefixes: Prefixes = section(Prefixes, "Addresses of the nodes.")
     node: Node = section(Node, "How long nodes stay.")

@@ -20,7 +20,7 @@ from meshbox import __version__, log
 from meshbox import config as configuration
 from meshbox.config import Address, Config
 from meshbox.secrets import load_or_create_key
-from meshbox.serve import api, pages, tls
+from meshbox.serve import api, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
 from meshbox.serve.certificates import Certificate
@@ -32,6 +32,7 @@ from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
+from meshbox.serve.publictls import PublicTls
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
@@ -84,7 +85,7 @@ async def _serve(config: Config, source: Path | None, on_ready: Callable[[], Non
 async def _feed_watchdog(app: App, manager: ServiceManager) -> None:
     """Only while all is well: a server that cannot write its database is better restarted."""
     while manager.watchdog_interval is not None:
-        if app.health.is_well:
+        if not app.health.restart_would_help:
             manager.alive()
         await asyncio.sleep(manager.watchdog_interval)
 
@@ -101,7 +102,7 @@ class App:
         self._store: sqlite.SqliteStore | None = None
         self._plant: Plant | None = None
         self._relay: RelayRoom | None = None
-        self._certificate: Certificate | None = None
+        self._tls: PublicTls | None = None
         self._handover = hand_over_of(config)
         self._relays: Relays | None = None
         self._started_at = time.time()
@@ -119,23 +120,28 @@ class App:
         self._relays = relays = Relays(config)
         identity = relays.identity
         derp_map = relays.map_for(config)
-        if config.tls_cert_path is not None and config.tls_key_path is not None:
-            relay_key = identity.public_key if identity else None
-            self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
+        relay_key = identity.public_key if identity else None
+        self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
-        data_dir = config.database.sqlite.path.parent
-        probes = Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, data_dir)
+        probes = Probes(
+            check_store=store.check,
+            loop_lag=lambda: plant.pulse.lag,
+            certificate=public_tls.failure,
+            data_dir=config.database.sqlite.path.parent,
+            doubts={"certificate": public_tls.worry},
+        )
         self.health = Health(probes, loop.time)
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
-        await self._open_public(plant, public_of(noise_private))
+        await self._open_public(plant, public_tls, public_of(noise_private))
         await self._open_relay(plant.core)
         await self._open_administration(plant.core)
-        await self._open_monitor(plant)
+        await self._open_monitor(plant, public_tls)
         plant.pulse.start()
         relays.start(plant.core)
+        public_tls.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -143,12 +149,13 @@ class App:
 
     # Doors
 
-    async def _open_public(self, plant: Plant, noise_public: bytes) -> None:
+    async def _open_public(self, plant: Plant, public_tls: PublicTls, noise_public: bytes) -> None:
         core, context = plant.core, self._context(plant.core)
         public = PublicPages(core, self.health, noise_public)
         upgrades = {"/ts2021": plant.control.upgrade}
         routes = [
             *public.routes(),
+            *public_tls.challenges.routes(),
             *pages.routes(context),
             *api.routes(context, TokenDoor(public.address_of)),
         ]
@@ -157,7 +164,13 @@ class App:
             routes += self._relay.routes()
         fallback = await self._sites.protocol_factory(routes)
         doors = Doors(upgrades, fallback, core.guard, core.steady)
-        await self._listen(self.config.listen_addr, "listen_addr", doors, self._certificate)
+        await self._listen(self.config.listen_addr, "listen_addr", doors, public_tls.certificate)
+        if self.config.http.listen_addr is not None:
+            served = [*public_tls.challenges.routes(), *public.unencrypted_routes()]
+            served += [] if self._relay is None else self._relay.routes()
+            fallback = await self._sites.protocol_factory(plain.routes(self.config.server_url, served))
+            doors = Doors({"/ts2021": plant.control.upgrade}, fallback, core.guard, core.steady)
+            await self._listen(self.config.http.listen_addr, "http.listen_addr", doors, None)
 
     async def _open_relay(self, core: Core) -> None:
         relay, address = self._relay, self.config.derp.server.listen_addr
@@ -172,7 +185,7 @@ class App:
         listener = listen_unix(config.unix_socket, config.unix_socket_permission, self._inherited)
         await self._sites.serve(api.routes(self._context(core), SocketDoor()), listener)
 
-    async def _open_monitor(self, plant: Plant) -> None:
+    async def _open_monitor(self, plant: Plant, public_tls: PublicTls) -> None:
         address, relay = self.config.metrics_listen_addr, self._relay
         if address is None:
             return
@@ -181,7 +194,7 @@ class App:
             blocked_sessions=lambda: plant.sessions.blocked_count,
             tunnels=lambda: plant.control.tunnel_count,
             loop_lag=lambda: plant.pulse.lag,
-            certificate_left=self._certificate_left,
+            certificate_left=lambda: public_tls.left,
             relay=relay.samples if relay is not None else tuple,
         )
         monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges))
@@ -218,6 +231,8 @@ class App:
             observe=lambda method, route, status, seconds: core.metrics.observe(
                 "headscale_api_request_duration", seconds, method, route, str(status)
             ),
+            troubles=lambda: (self.health.problems(), self.health.doubts()),
+            facts=self._facts,
         )
 
     # While it runs
@@ -226,8 +241,11 @@ class App:
         t = self.plant.core.tailnet
         return f"{t.presence.online_count} of {len(t.nodes)} nodes online"
 
-    def _certificate_left(self) -> float | None:
-        return None if self._certificate is None else self._certificate.expires_at - time.time()
+    def _facts(self) -> dict[str, object]:
+        return {"certificate": {} if self._tls is None else self._tls.facts()}
+
+    def _count_certificate(self, result: str) -> None:
+        self.plant.core.metrics.count("meshbox_certificate_renewals_total", result)
 
     def reload(self, manager: ServiceManager) -> None:
         manager.reloading()
@@ -245,7 +263,7 @@ class App:
         assert self._relays is not None, "the server is not open"
         derp_map = self._relays.map_for(config)
         own = self._relay.identity.certificate if self._relay is not None else None
-        for certificate in (self._certificate, own):
+        for certificate in (self._tls, own):
             if certificate is not None:
                 certificate.reload()
         self.plant.core.tailnet.set_derp_map(derp_map)
@@ -258,6 +276,8 @@ class App:
             self._handover.close()
         if self._relays is not None:
             self._relays.close()
+        if self._tls is not None:
+            self._tls.close()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()

@@ -38,7 +38,10 @@ METRICS: Mapping[str, Metric] = {
     "headscale_node_count": Metric("gauge", "Nodes known."),
     "headscale_route_count": Metric("gauge", "Subnet routes.", ("state",)),
     "meshbox_build_info": Metric("gauge", "The running version.", ("version",)),
-    "meshbox_certificate_expiry_seconds": Metric("gauge", "Seconds until the TLS certificate expires."),
+    "meshbox_certificate_expiry_seconds": Metric(
+        "gauge", "Seconds until the TLS certificate expires; 0 without a trusted one."
+    ),
+    "meshbox_certificate_renewals_total": Metric("counter", "Certificates asked for.", ("result",)),
     "meshbox_client_capability": Metric("gauge", "Nodes by client release.", ("version",)),
     "meshbox_connections": Metric("gauge", "Open connections.", ("kind",)),
     "meshbox_handshakes_total": Metric("counter", "Noise handshakes.", ("result",)),

@@ -23,7 +23,8 @@ LIST_LIMIT = 512
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the API needs of the server. `clock` is wall time; `store_answers` probes the database;
-    `observe(method, route, status, seconds)` is told of every request, for the metrics."""
+    `observe(method, route, status, seconds)` is told of every request, for the metrics; `troubles()` are
+    the problems and doubts of the server's health; `facts()` is more for /status."""
 
     tailnet: Tailnet
     server_url: str
@@ -31,6 +32,8 @@ class Context:
     started_at: float
     store_answers: Callable[[], bool]
     observe: Callable[[str, str, int, float], None]
+    troubles: Callable[[], tuple[Mapping[str, str], Mapping[str, str]]] = lambda: ({}, {})
+    facts: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclass(frozen=True, slots=True)

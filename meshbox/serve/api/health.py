@@ -11,7 +11,12 @@ from meshbox.serve.api.moments import write_moment
 
 @endpoint("GET", "/health", Audience.ADMINISTRATOR)
 def health(call: Call) -> Json:
-    return {"databaseConnectivity": call.context.store_answers()}
+    problems, doubts = call.context.troubles()
+    return {
+        "databaseConnectivity": call.context.store_answers(),
+        "problems": dict(problems),
+        "doubts": dict(doubts),
+    }
 
 
 @endpoint("GET", "/status", Audience.ADMINISTRATOR)
@@ -28,4 +33,5 @@ def status(call: Call) -> Json:
         "nodesExpired": len(t.expired),
         "sessions": t.presence.session_count,
         "registrationsWaiting": sum(entry.state == "waiting" for entry in t.pending.values()),
+        **context.facts(),
     }

@@ -61,6 +61,9 @@ class Stand:
     is_fine: bool = True
     prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
+    problems: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -124,6 +127,8 @@ class Stand:
             started_at=self.now,
             store_answers=lambda: self.is_fine,
             observe=lambda method, route, status, seconds: self.seen.append((method, route, status)),
+            troubles=lambda: (self.problems, self.doubts),
+            facts=lambda: self.facts,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
         public = web.AppRunner(
