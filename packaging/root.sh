@@ -2,8 +2,8 @@
 # Sourced: Debian 13 root directories, made once with mmdebstrap and kept under .cache/appliance/.
 #
 #   debian_root NAME PACKAGES   sets $made to the directory of a root with the packages (comma-separated)
-#   in_root DIR COMMAND...      runs a command in a throw-away copy of it, without network; $bind is the one
-#                               directory of the outside that is seen there, as /srv/out
+#   in_root DIR COMMAND...      runs a command in a throw-away copy of it, without network unless $network is "yes";
+#                               $bind is the one directory of the outside that is seen there, as /srv/out
 #
 # Needs root. `mmdebstrap` is installed when it is missing.
 
@@ -40,17 +40,20 @@ debian_root() {
 in_root() {
     lower=$1
     shift
-    bind=${bind:-} unshare --mount --propagation private --net --pid --fork --uts --ipc sh -c '
+    net=--net
+    [ "${network:-}" != yes ] || net=
+    bind=${bind:-} network=${network:-} unshare --mount --propagation private $net --pid --fork --uts --ipc sh -c '
         set -e
         lower=$1
         shift
-        ip link set lo up 2>/dev/null || true
+        [ "$network" = yes ] || ip link set lo up 2>/dev/null || true
         mount -t tmpfs scratch /mnt
         mkdir /mnt/upper /mnt/work /mnt/root
         mount -t overlay overlay -o "lowerdir=$lower,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
         mount -t proc proc /mnt/root/proc
         mount --rbind /dev /mnt/root/dev
         mkdir -p /mnt/root/srv/out
+        if [ "$network" = yes ]; then cp -L /etc/resolv.conf /mnt/root/etc/resolv.conf; fi
         if [ -n "$bind" ]; then mount --bind "$bind" /mnt/root/srv/out; fi
         exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
     ' in_root "$lower" "$@"

@@ -7,6 +7,7 @@ default that works and can be changed later. Every question has an option, so th
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,12 +19,21 @@ from meshbox.cli.firstkey import KEY_LIFE, first_key
 from meshbox.cli.group import Leaf
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_data
-from meshbox.cli.reach import own_address
-from meshbox.cli.setupfile import FILE, Answers, Tls, write
+from meshbox.cli.reach import own_address, reached_at
+from meshbox.cli.setupfile import FILE, Answers, Tls, write, write_relay
 from meshbox.config import DROP_INS, Config
 from meshbox.errors import Invalid, OperatorError
 
-UNITS = ("meshbox.socket", "meshbox.service")
+UNITS = ("meshbox.socket", "meshbox-stun.socket", "meshbox.service")
+RELAY_UNITS = (
+    "meshbox-derp-control.socket",
+    "meshbox-derp-handover.socket",
+    "meshbox-derp-stun.socket",
+    "meshbox-derp.service",
+)
+TAKEN = ("meshbox-stun.socket", "meshbox-derp.socket", "meshbox-derp-http.socket")
+"""Sockets whose ports are the other process's where control and relay share a machine."""
+RELAY_DROP_INS = Path("/etc/meshbox/derp.d")
 
 WELCOME = """
 meshbox runs at {url}
@@ -68,6 +78,8 @@ def setup(
     """
     host = _host(domain)
     answers = Answers(host, _tls(host, tls, cert), email, _absolute(cert), _absolute(key))
+    if answers.tls != "none" and units.is_there() and units.has("meshbox-derp.service"):
+        answers = replace(answers, relay_addresses=reached_at(host))
     config = write(DROP_INS, answers, replace=options.yes)
     say(options, f"wrote {DROP_INS / FILE}")
     if not units.is_there() or not units.has(UNITS[0]):
@@ -75,8 +87,17 @@ def setup(
             "the services are not here: this command belongs to the Debian package meshbox. Without it: "
             "meshbox serve"
         )
-    units.start(*UNITS)
+    _start(answers)
     _welcome(options, config)
+
+
+def _start(answers: Answers) -> None:
+    write_relay(RELAY_DROP_INS, answers)
+    if answers.relay_addresses:
+        # The port of STUN changes hands. Connections to control wait in its socket meanwhile.
+        units.stop(*TAKEN, "meshbox.service")
+        units.start(*RELAY_UNITS)
+    units.start(*UNITS)
 
 
 def _host(domain: str | None) -> str:

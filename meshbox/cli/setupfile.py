@@ -3,6 +3,10 @@
 Three ways to be reached. With a certificate of an authority or of the administrator's own, everything is
 HTTPS on port 443, relay included. Without one, control is plain HTTP on port 80, and the relay speaks TLS on
 443 with a certificate it makes itself and that clients are told of.
+
+Where the package meshbox-derp is installed too and control speaks HTTPS, the relay is a process of its own that
+outlives restarts of control. Both share port 443: clients ask for the relay by a name of its own, and control
+hands these connections over. The name needs no DNS entry, because clients are told its addresses.
 """
 
 from __future__ import annotations
@@ -24,6 +28,12 @@ HEAD = """\
 # here, such as 50-local.yaml, whose keys go before these. Which file set what: meshbox config show --origin
 """
 
+RELAY_FILE = "10-shared.yaml"
+"""Its presence tells the units that the relay shares the machine with control."""
+RELAY_HEAD = "# Written by `meshbox setup`, with the relay's part in /etc/meshbox/conf.d/10-setup.yaml.\n"
+RELAY_SOCKET = "/run/meshbox-derp/derp.sock"
+HANDOVER_SOCKET = "/run/meshbox-derp/handover.sock"
+
 Tls = Literal["acme", "files", "none"]
 
 
@@ -36,6 +46,12 @@ class Answers:
     email: str = ""
     certificate: Path | None = None
     key: Path | None = None
+    relay_addresses: tuple[str, ...] = ()
+    """Where the separate relay is reached; empty: the relay is inside control."""
+
+    @property
+    def relay_name(self) -> str:
+        return "derp.meshbox.invalid" if self.is_address else f"derp.{self.host}"
 
     @property
     def is_address(self) -> bool:
@@ -71,13 +87,33 @@ def _lines(answers: Answers) -> Iterator[str]:
     if answers.tls == "files":
         yield f'tls_cert_path: "{answers.certificate}"'
         yield f'tls_key_path: "{answers.key}"'
-    family = "ipv6" if ":" in answers.host else "ipv4"
-    server = ['    listen_addr: ":443"'] if answers.tls == "none" else []
-    server += [f'    {family}: "{answers.host}"'] if answers.is_address else []
-    if server:
+    server = list(_relay_lines(answers))
+    if answers.relay_addresses or server:
         yield "derp:"
+        if answers.relay_addresses:
+            yield f"  push: [{RELAY_SOCKET}]"
         yield "  server:"
-        yield from server
+        yield from (f"    {line}" for line in server)
+
+
+def _relay_lines(answers: Answers) -> Iterator[str]:
+    addresses = answers.relay_addresses
+    if addresses:
+        yield "separate: true"
+        yield f"host_name: {answers.relay_name}"
+        yield f"handover_socket: {HANDOVER_SOCKET}"
+    elif answers.tls == "none":
+        yield 'listen_addr: ":443"'
+    if answers.is_address and not addresses:
+        addresses = (answers.host,)
+    for address in addresses:
+        yield f'{"ipv6" if ":" in address else "ipv4"}: "{address}"'
+
+
+def relay_text_of(answers: Answers) -> str:
+    """The relay's own drop-in."""
+    names = ", ".join(f'"{name}"' for name in (answers.relay_name, *answers.relay_addresses))
+    return f"{RELAY_HEAD}hostnames: [{names}]\n"
 
 
 def write(directory: Path, answers: Answers, *, replace: bool) -> Config:
@@ -88,17 +124,29 @@ def write(directory: Path, answers: Answers, *, replace: bool) -> Config:
     if file.exists() and file.read_text() != text and not replace:
         raise Conflict(f"{file} says something else; add --yes to replace it (meshbox config show has it)")
     config = _rehearse(directory, text)
+    _put(file, text)
+    return config
+
+
+def write_relay(directory: Path, answers: Answers) -> None:
+    """The same for the relay: its file is there exactly when it is separate."""
+    if answers.relay_addresses:
+        _put(directory / RELAY_FILE, relay_text_of(answers))
+    else:
+        (directory / RELAY_FILE).unlink(missing_ok=True)
+
+
+def _put(file: Path, text: str) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{FILE}.new")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.new")
         draft.write_text(text)
         draft.chmod(0o644)
         draft.replace(file)
     except PermissionError:
-        raise Refused(f"{directory} can only be written by root: sudo meshbox setup") from None
+        raise Refused(f"{file.parent} can only be written by root: sudo meshbox setup") from None
     except OSError as error:
         raise Invalid(f"{file} cannot be written: {error.strerror}") from None
-    return config
 
 
 def _rehearse(directory: Path, text: str) -> Config:

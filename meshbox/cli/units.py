@@ -34,6 +34,10 @@ def start(*units: str) -> None:
             raise OperatorError(f"{done.stderr.strip()}\n{_last_words(group[0])}")
 
 
+def stop(*units: str) -> None:
+    _run("systemctl", "stop", *units)
+
+
 def _last_words(unit: str) -> str:
     said = _run("journalctl", "-u", unit, "-n", "5", "-o", "cat", "--no-pager").stdout.strip()
     return f"the journal says:\n{said}\nmore with: journalctl -u {unit}"
