@@ -14,15 +14,26 @@ from pathlib import Path
 import click
 
 from meshbox.cli import units
+from meshbox.cli.ask import confirm
 from meshbox.cli.client import local
 from meshbox.cli.firstkey import KEY_LIFE, first_key
 from meshbox.cli.group import Leaf
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_data
 from meshbox.cli.reach import own_address, reached_at
-from meshbox.cli.setupfile import FILE, Answers, Tls, write, write_relay
+from meshbox.cli.setupfile import (
+    FILE,
+    RELAY_FILE,
+    Answers,
+    Tls,
+    present,
+    put,
+    relay_text_of,
+    text_of,
+    write,
+)
 from meshbox.config import DROP_INS, Config
-from meshbox.errors import Invalid, OperatorError
+from meshbox.errors import Invalid, OperatorError, Refused
 
 UNITS = ("meshbox.socket", "meshbox-stun.socket", "meshbox.service")
 RELAY_UNITS = (
@@ -33,6 +44,7 @@ RELAY_UNITS = (
 )
 TAKEN = ("meshbox-stun.socket", "meshbox-derp.socket", "meshbox-derp-http.socket")
 """Sockets whose ports are the other process's where control and relay share a machine."""
+USER = "meshbox"
 RELAY_DROP_INS = Path("/etc/meshbox/derp.d")
 
 WELCOME = """
@@ -76,23 +88,55 @@ def setup(
     /etc/meshbox/conf.d/10-setup.yaml, starts the services and prints a join command. Type it again to
     change the answers.
     """
+    if not units.is_there() or not units.has(UNITS[0]):
+        raise Refused(
+            "the services are not here: this command belongs to the Debian package meshbox. Without it: "
+            "meshbox quickstart, or meshbox serve"
+        )
     host = _host(domain)
     answers = Answers(host, _tls(host, tls, cert), email, _absolute(cert), _absolute(key))
     if answers.tls != "none" and units.is_there() and units.has("meshbox-derp.service"):
         answers = replace(answers, relay_addresses=reached_at(host))
-    config = write(DROP_INS, answers, replace=options.yes)
-    say(options, f"wrote {DROP_INS / FILE}")
-    if not units.is_there() or not units.has(UNITS[0]):
-        raise OperatorError(
-            "the services are not here: this command belongs to the Debian package meshbox. Without it: "
-            "meshbox serve"
-        )
-    _start(answers)
+    file, relay_file = DROP_INS / FILE, RELAY_DROP_INS / RELAY_FILE
+    before, relay_before, text = present(file), present(relay_file), text_of(answers)
+    if before not in (None, text):
+        confirm(options, f"{file} says something else. Replace it?")
+    if answers.tls == "files":
+        check_files(answers)
+    config = write(DROP_INS, text)
+    try:
+        put(relay_file, relay_text_of(answers) if answers.relay_addresses else None)
+        _start(answers)
+    except OperatorError:
+        put(file, before)
+        put(relay_file, relay_before)
+        raise
+    say(options, f"wrote {file}")
     _welcome(options, config)
 
 
+def check_files(answers: Answers) -> None:
+    """A certificate and its key that fit together, and that the server may read. Raises Invalid."""
+    import ssl
+
+    if answers.certificate is None or answers.key is None:
+        raise Invalid("--tls files wants both --cert FILE and --key FILE")
+    try:
+        ssl.create_default_context().load_cert_chain(answers.certificate, answers.key)
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(
+            f"{answers.certificate} and {answers.key} cannot be used as a certificate and its key: "
+            f"{error.strerror or error}"
+        ) from None
+    for path in (answers.certificate, answers.key):
+        if not units.may_read(USER, path):
+            raise Invalid(
+                f"the server runs as {USER} and may not read {path}: chgrp {USER} it and its directory, and "
+                "chmod g+r the file, g+x the directory"
+            )
+
+
 def _start(answers: Answers) -> None:
-    write_relay(RELAY_DROP_INS, answers)
     if answers.relay_addresses:
         # The port of STUN changes hands. Connections to control wait in its socket meanwhile.
         units.stop(*TAKEN, "meshbox.service")

@@ -4,9 +4,9 @@ Three ways to be reached. With a certificate of an authority or of the administr
 HTTPS on port 443, relay included. Without one, control is plain HTTP on port 80, and the relay speaks TLS on
 443 with a certificate it makes itself and that clients are told of.
 
-Where the package meshbox-derp is installed too and control speaks HTTPS, the relay is a process of its own that
-outlives restarts of control. Both share port 443: clients ask for the relay by a name of its own, and control
-hands these connections over. The name needs no DNS entry, because clients are told its addresses.
+Where the package meshbox-derp is installed too and control speaks HTTPS, the relay is a process of its own
+that outlives restarts of control. Both share port 443: clients ask for the relay by a name of its own, and
+control hands these connections over. The name needs no DNS entry, because clients are told its addresses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from meshbox.config import Config, load
-from meshbox.errors import Conflict, Invalid, Refused
+from meshbox.errors import Invalid, Refused
 
 FILE = "10-setup.yaml"
 HEAD = """\
@@ -116,28 +116,30 @@ def relay_text_of(answers: Answers) -> str:
     return f"{RELAY_HEAD}hostnames: [{names}]\n"
 
 
-def write(directory: Path, answers: Answers, *, replace: bool) -> Config:
-    """Write the drop-in after a look at what it makes of the whole configuration, which is returned. An
-    existing one that says something else is only replaced when asked. Raises ConfigError, Conflict, Invalid,
-    Refused; then nothing was written."""
-    file, text = directory / FILE, text_of(answers)
-    if file.exists() and file.read_text() != text and not replace:
-        raise Conflict(f"{file} says something else; add --yes to replace it (meshbox config show has it)")
+def write(directory: Path, text: str) -> Config:
+    """Write the drop-in after a look at what it makes of the whole configuration, which is returned. Raises
+    ConfigError, Invalid, Refused; then nothing was written."""
     config = _rehearse(directory, text)
-    _put(file, text)
+    put(directory / FILE, text)
     return config
 
 
-def write_relay(directory: Path, answers: Answers) -> None:
-    """The same for the relay: its file is there exactly when it is separate."""
-    if answers.relay_addresses:
-        _put(directory / RELAY_FILE, relay_text_of(answers))
-    else:
-        (directory / RELAY_FILE).unlink(missing_ok=True)
-
-
-def _put(file: Path, text: str) -> None:
+def present(file: Path) -> str | None:
+    """What the file says now; None when there is none."""
     try:
+        return file.read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror}") from None
+
+
+def put(file: Path, text: str | None) -> None:
+    """Write the file in one step, or remove it. Raises Invalid, Refused."""
+    try:
+        if text is None:
+            file.unlink(missing_ok=True)
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{file.name}.new")
         draft.write_text(text)

@@ -38,6 +38,11 @@ def stop(*units: str) -> None:
     _run("systemctl", "stop", *units)
 
 
+def may_read(user: str, path: Path) -> bool:
+    """Whether a user of the system may, all directories on the way included; root only can ask."""
+    return _run("runuser", "-u", user, "--", "test", "-r", str(path)).returncode == 0
+
+
 def _last_words(unit: str) -> str:
     said = _run("journalctl", "-u", unit, "-n", "5", "-o", "cat", "--no-pager").stdout.strip()
     return f"the journal says:\n{said}\nmore with: journalctl -u {unit}"

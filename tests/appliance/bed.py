@@ -9,6 +9,7 @@ clients    namespaces with official tailscaled
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -53,13 +54,27 @@ def images() -> tuple[Path, Path]:
 @cache
 def packages(version: str = "", ref: str = "", lintian: bool = False) -> tuple[Path, ...]:
     """Our .debs, built from the working tree, or from a commit under another version."""
-    out = ROOT / ".cache" / "appliance" / f"debs-{os.getpid()}" / (version or "this")
+    out = ROOT / ".cache" / "appliance" / "debs" / f"{version or 'this'}-{ref or _inputs()}"
+    if (found := tuple(sorted(out.glob("*.deb")))) and (out / ".made").exists():
+        return found
     command = ["sh", str(ROOT / "packaging/build.sh"), "--out", str(out)]
     command += ["--version", version] if version else []
     command += ["--ref", ref] if ref else []
     command += [] if lintian else ["--no-lintian"]
     run(command, timeout=300)
+    (out / ".made").touch()
     return tuple(sorted(out.glob("*.deb")))
+
+
+def _inputs() -> str:
+    """A name for what the packages are built from, so that it is built once."""
+    digest = hashlib.sha256()
+    for place in ("meshbox", "packaging", "systemd", "docs", "setup.cfg", "README.md", "CHANGELOG.md"):
+        inputs = sorted((ROOT / place).rglob("*")) if (ROOT / place).is_dir() else [ROOT / place]
+        for file in inputs:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Server:
