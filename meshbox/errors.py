@@ -13,6 +13,7 @@
     │   ├── Refused          understood, and not allowed                      403
     │   ├── Invalid          a value that cannot be used                      422
     │   ├── Conflict         clashes with what is already there               409
+    │   │   └── Outdated     started from what is no longer the newest        412
     │   ├── Unreachable      no server answers                                503
     │   ├── Exhausted        nothing left to give, as addresses               507
     │   ├── ConfigError      the configuration, all its problems at once
@@ -103,6 +104,12 @@ class Invalid(OperatorError):
 class Conflict(OperatorError):
     exit_code = 5
     status = 409
+
+
+class Outdated(Conflict):
+    """Somebody else changed it since this change was begun."""
+
+    status = 412
 
 
 class Unreachable(OperatorError):

@@ -23,6 +23,7 @@ class Event:
 
 
 FIELDS: dict[str, str] = {
+    "actor": "who did it: local:<user>, api:<key>, file:<name>",
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
@@ -40,6 +41,7 @@ FIELDS: dict[str, str] = {
     "node_id": "a node's number, which is never used again",
     "path": "the path of a request",
     "peer_ip": "the address somebody came from, after trusted proxies",
+    "policy": "a version of the policy, by its number",
     "reason": "why, in words",
     "req": "the number of a request, as its answer also says it",
     "restart": "configuration keys that wait for a restart",
@@ -259,6 +261,26 @@ EVENTS: dict[str, Event] = {
         "A page ended in an error that meshbox did not expect, and was answered with 500. Report it with the "
         "err field, which holds the traceback.",
     ),
+    "policy_changed": Event(
+        "info",
+        "version {policy} of the policy, by {actor}, is in force",
+        "The policy was changed. `meshbox policy history` lists the versions, `meshbox policy restore` "
+        "brings one back.",
+    ),
+    "policy_fell_back": Event(
+        "error",
+        "the newest policy does not serve: {reason}",
+        "A version of the policy that was accepted once cannot be read by this meshbox, so an older one "
+        "serves, or nothing is allowed. Put in a policy that can be read (meshbox policy edit, or the file "
+        "and a reload).",
+    ),
+    "policy_refused": Event(
+        "error",
+        "the policy file was not taken over: {reason}",
+        "The file of policy.path has errors or its tests fail; the policy that was in force stays. If there "
+        "never was one since the start, nothing is allowed. Mend the file at the line that is named and "
+        "reload the server; `meshbox policy check FILE` tells beforehand.",
+    ),
     "registration_impossible": Event(
         "error",
         "a device from {peer_ip} could not join: {reason}",
@@ -347,6 +369,12 @@ EVENTS: dict[str, Event] = {
         "info",
         "meshbox has stopped",
         "All sessions were ended and everything is written.",
+    ),
+    "ssh_check_waiting": Event(
+        "info",
+        "a login by SSH waits for confirmation: {what}",
+        "The policy wants a person to confirm this login. Look at `meshbox ssh list` and confirm with "
+        "`meshbox ssh approve`, or let it expire.",
     ),
     "tunnel_dropped": Event(
         "warning",

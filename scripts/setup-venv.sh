@@ -68,6 +68,7 @@ install_systemd_python() {
     want_file /usr/include/stdio.h libc6-dev
     install_wanted || return 1
     say "building systemd-python"
+    # Editable here too: a plain install would put a copy in front of the checkout, and tests would test that.
     pip install --editable '.[systemd]'
 }
 if ! install_systemd_python; then

@@ -185,7 +185,7 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
         node: {expiry: 3600}
         derp: {server: {enabled: maybe, region_id: "12x", stun_listen_addr: "::1:3478"}}
         dns: {base_domain: 5, nameservers: {global: [1.1.1.1, dns.example.com, 9]}}
-        policy: {path: /etc/headscale/acl.hujson}
+        policy: {mode: memory}
         tls_cert_path: /etc/ssl/one.pem
         unix_socket_permission: 770
         trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]
@@ -194,7 +194,7 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
     assert set(found) == {
         "server_url", "listen_addr", "magic_dns", "prefixes.v4", "prefixes.v6", "node.expiry",
         "derp.server.enabled", "derp.server.region_id", "derp.server.stun_listen_addr", "dns.base_domain",
-        "dns.nameservers.global", "policy.path", "tls_key_path", "unix_socket_permission", "trusted_proxies",
+        "dns.nameservers.global", "policy.mode", "tls_key_path", "unix_socket_permission", "trusted_proxies",
     }  # fmt: skip
     assert "did you mean dns.magic_dns?" in found["magic_dns"]
     assert "did you mean 100.64.0.0/10?" in found["prefixes.v4"]
@@ -202,7 +202,7 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
     assert "entry 2" in found["dns.nameservers.global"] and "entry 3" in found["dns.nameservers.global"]
     assert "[::]:8080" in found["derp.server.stun_listen_addr"]
     assert '"0770"' in found["unix_socket_permission"]
-    assert "no policy engine" in found["policy.path"]
+    assert "file" in found["policy.mode"] and "database" in found["policy.mode"]
     assert "0.0.0.0/0" in found["trusted_proxies"] and "entry 1" not in found["trusted_proxies"]
 
 
@@ -557,3 +557,23 @@ def test_plain_http_neither_wants_a_certificate_nor_is_a_place_to_be_sent_to(fil
     )
     assert list(found) == ["http.listen_addr", "server_url"]
     assert all("https://" in text for text in found.values())
+
+
+@pytest.mark.parametrize(
+    ("lines", "file", "warned"),
+    [
+        ("", None, False),
+        ("policy: {path: acl.hujson}", "acl.hujson", False),
+        ("policy: {mode: file, path: acl.hujson}", "acl.hujson", False),
+        ("policy: {mode: database, path: acl.hujson}", None, True),
+        ("policy: {mode: file}", None, True),
+    ],
+)
+def test_the_policy_is_changed_in_its_file_or_in_the_database(
+    tmp_path: Path, lines: str, file: str | None, warned: bool
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"server_url: http://127.0.0.1:1\n{lines}\n")
+    config = load(path, {})
+    assert config.policy.file == (tmp_path / file if file else None)
+    assert any(problem.path == "policy.path" for problem in config.warnings) is warned

@@ -44,6 +44,7 @@ KINDS: Mapping[int, type[OperatorError]] = {
     403: Refused,
     404: NotFound,
     409: Conflict,
+    412: Conflict,
     413: Invalid,
     422: Invalid,
     429: Refused,
@@ -66,6 +67,9 @@ class Api:
 
     def post(self, *path: str, body: Json | None = None) -> Json:
         return self.call("POST", *path, body=body)
+
+    def put(self, *path: str, body: Json) -> Json:
+        return self.call("PUT", *path, body=body)
 
     def delete(self, *path: str, **query: str) -> Json:
         return self.call("DELETE", *path, query=query)
@@ -97,7 +101,8 @@ class Api:
             response = self._connection.getresponse()
             raw = response.read()
         except TimeoutError:
-            raise Unreachable(f"{self._where} did not answer within {TIMEOUT:.0f} seconds") from None
+            timeout = self._connection.timeout
+            raise Unreachable(f"{self._where} did not answer within {timeout:.0f} seconds") from None
         except PermissionError:
             raise Refused(
                 f"you may not open {self._where}: become root, or a member of the group that owns it"

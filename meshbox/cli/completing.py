@@ -21,6 +21,10 @@ def complete_registrations(ctx: click.Context, param: click.Parameter, incomplet
     return _matching("auth", "registrations", "authId", ctx, incomplete)
 
 
+def complete_logins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return _matching("ssh", "logins", "id", ctx, incomplete)
+
+
 def _matching(path: str, key: str, field: str, ctx: click.Context, incomplete: str) -> list[str]:
     options = ctx.obj if isinstance(ctx.obj, Options) else Options()
     try:

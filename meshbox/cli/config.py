@@ -11,6 +11,7 @@ from meshbox.cli.group import Group
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_data
 from meshbox.config import Config, load, sample, show
+from meshbox.errors import ConfigError, Problem
 
 config = Group("config", help="Check, show and sample the configuration.")
 
@@ -21,8 +22,14 @@ file_argument = click.argument("file", required=False, metavar="[FILE]", type=cl
 @file_argument
 @click.pass_obj
 def check(options: Options, file: Path | None) -> None:
-    """Check a configuration file and tell everything that is wrong with it."""
+    """Check a configuration file and tell everything that is wrong with it.
+
+    The policy file that it names is read as well; its tests, which ask about nodes, are for `policy check`.
+    """
     loaded = _load(options, file)
+    fault = _policy_fault(loaded)
+    if fault:
+        raise ConfigError(loaded.source, [Problem("policy.path", fault)])
     for warning in loaded.warnings:
         say(options, f"warning: {warning.path}: {warning.text}")
     say(options, f"{loaded.source} is fine")
@@ -48,6 +55,14 @@ def show_config(options: Options, file: Path | None, origin: bool) -> None:
 def sample_config() -> None:
     """Print a configuration file with every key, its meaning and its default."""
     click.echo(sample(), nl=False)
+
+
+def _policy_fault(loaded: Config) -> str:
+    if loaded.policy.file is None:
+        return ""
+    from meshbox.serve.policyfile import fault_of
+
+    return fault_of(loaded.policy.file)
 
 
 def _load(options: Options, file: Path | None) -> Config:

@@ -43,6 +43,8 @@ USERS = Kind(
         Column("NAME", lambda user: user["name"]),
         Column("DISPLAY NAME", lambda user: user.get("displayName")),
         Column("EMAIL", lambda user: user.get("email")),
+        Column("ROLE", lambda user: user.get("role")),
+        Column("GROUPS", lambda user: user.get("groups")),
         Column("PROVIDER", lambda user: user.get("provider"), is_wide=True),
         Column("CREATED", lambda user: user.get("createdAt"), is_time=True),
     ),
@@ -132,6 +134,28 @@ REGISTRATIONS = Kind(
     name=lambda entry: str(entry["authId"]),
 )
 
+LOGINS = Kind(
+    (
+        Column("ID", lambda login: login["id"]),
+        Column("WHO AND WHERE", lambda login: login["what"]),
+        Column("SINCE", lambda login: login.get("createdAt"), is_time=True),
+        Column("STATE", lambda login: login.get("state"), is_wide=True),
+        Column("LINK", lambda login: login.get("url"), is_wide=True),
+    ),
+    name=lambda login: str(login["id"]),
+)
+
+POLICIES = Kind(
+    (
+        Column("VERSION", lambda version: version["version"]),
+        Column("CREATED", lambda version: version.get("createdAt"), is_time=True),
+        Column("BY", lambda version: version.get("actor")),
+        Column("SIZE", lambda version: version.get("size")),
+        Column("NOTE", lambda version: version.get("note")),
+    ),
+    name=lambda version: str(version["version"]),
+)
+
 
 def certificate(status: Json) -> str:
     """`until 2027-01-31 (acme)`, or why there is none that clients trust."""
@@ -149,6 +173,8 @@ STATUS = Kind(
         Column(
             "DATABASE", lambda status: "fine" if status.get("databaseConnectivity") else "does not answer"
         ),
+        Column("POLICY", lambda status: status.get("policy")),
+        Column("PROBLEM", lambda status: status.get("policyProblem")),
         Column("USERS", lambda status: status.get("users")),
         Column("NODES", lambda status: status.get("nodes")),
         Column("ONLINE", lambda status: status.get("nodesOnline")),

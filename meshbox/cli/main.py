@@ -40,7 +40,9 @@ COMMANDS = {
         "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN
     ),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
-    "users": Lazy("meshbox.cli.users", "users", "Create, list, rename and delete users.", NETWORK),
+    "users": Lazy(
+        "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
+    ),
     "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
     "preauthkeys": Lazy(
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
@@ -49,7 +51,18 @@ COMMANDS = {
     "routes": Lazy(
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
     ),
-    "policy": Lazy("meshbox.cli.policy", "policy", "Check a policy file.", NETWORK),
+    "policy": Lazy(
+        "meshbox.cli.policy",
+        "policy",
+        "See, check, change and explain the policy: who may reach whom.",
+        NETWORK,
+    ),
+    "ssh": Lazy(
+        "meshbox.cli.ssh",
+        "ssh",
+        "List logins by Tailscale SSH that wait, confirm them, or reject them.",
+        NETWORK,
+    ),
     "apikeys": Lazy("meshbox.cli.apikeys", "apikeys", "Create, list, expire and delete API keys.", NETWORK),
     "status": Lazy(
         "meshbox.cli.server", "status", "Show what is going on: version, nodes online, devices waiting.", LOOK

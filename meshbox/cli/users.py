@@ -11,7 +11,9 @@ from meshbox.cli.kinds import USERS, call_user
 from meshbox.cli.options import Options
 from meshbox.cli.output import write_change, write_list, write_one
 
-users = Group("users", help="Create, list, rename and delete users.")
+ROLES = ("owner", "admin", "it-admin", "network-admin", "billing-admin", "auditor", "member")
+
+users = Group("users", help="Create, list, rename and delete users, and say what they are.")
 
 
 @users.add("ls", name="list")
@@ -63,6 +65,30 @@ def rename_user(
         raise click.UsageError("wants the user and the new name: meshbox users rename USER NEW_NAME")
     renamed = connect(options).post("user", wanted, "rename", name)["user"]
     write_change(options, USERS, renamed, f"renamed {wanted} to {renamed['name']}")
+
+
+@users.add(name="set-role")
+@click.argument("user")
+@click.argument("role", type=click.Choice(ROLES))
+@click.pass_obj
+def set_role(options: Options, user: str, role: str) -> None:
+    """Say what a user is in the tailnet, for rules that name autogroup:admin and its like."""
+    changed = connect(options).post("user", user, "role", body={"role": role})["user"]
+    write_change(options, USERS, changed, f"{changed['name']} is {role} now")
+
+
+@users.add(name="set-groups")
+@click.argument("user")
+@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+@click.pass_obj
+def set_groups(options: Options, user: str, groups: tuple[str, ...]) -> None:
+    """Put a user into these groups (group:ops ...) and out of all others.
+
+    They count in the policy beside the groups that it defines itself. Without a GROUP the user is in none.
+    """
+    changed = connect(options).post("user", user, "groups", body={"groups": list(groups)})["user"]
+    said = " ".join(changed["groups"]) or "no group"
+    write_change(options, USERS, changed, f"{changed['name']} is in {said} now")
 
 
 @users.add("destroy", "rm", "del", name="delete")

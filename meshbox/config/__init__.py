@@ -10,7 +10,7 @@ from meshbox.config.network import Address, ExtraRecord, Network
 from meshbox.config.reading import DEFAULT_FILE, DROP_INS, FILE_VARIABLE, find_files, load
 from meshbox.config.records import read_records
 from meshbox.config.rendering import sample, show
-from meshbox.config.schema import Config, Dns, Limits
+from meshbox.config.schema import Config, Dns, Limits, Policy
 
 __all__ = [
     "DEFAULT_FILE",
@@ -22,6 +22,7 @@ __all__ = [
     "ExtraRecord",
     "Limits",
     "Network",
+    "Policy",
     "find_files",
     "load",
     "read_records",

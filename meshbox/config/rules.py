@@ -26,7 +26,6 @@ def check(config: Config) -> Iterator[Problem]:
     yield from _names(config)
     yield from _keys_and_prefixes(config)
     yield from _relay(config)
-    yield from _policy(config)
     yield from _certificates(config)
 
 
@@ -47,6 +46,18 @@ def advise(config: Config) -> Iterator[Problem]:
             "node.ephemeral.inactivity_timeout",
             f"is below {SHORT_ABSENCE:.0f} seconds; nodes that only lost their connection for a moment will "
             f"be deleted",
+        )
+    if config.policy.mode == "database" and config.policy.path is not None:
+        yield Problem(
+            "policy.path",
+            "is not read, because policy.mode is database; put the file in with `meshbox policy set FILE`, "
+            "or set policy.mode to file",
+        )
+    if config.policy.mode == "file" and config.policy.path is None:
+        yield Problem(
+            "policy.path",
+            "is empty although policy.mode is file; give the file, or remove policy.mode to change the "
+            "policy with `meshbox policy`",
         )
     if not config.derp.server.enabled and not config.derp.paths and not config.derp.urls:
         yield Problem(
@@ -201,25 +212,12 @@ def _handover(config: Config) -> Iterator[Problem]:
             "derp.server.host_name",
             "is missing; connections are handed over by the name they ask for",
         )
-    if config.tls_cert_path is None:
+    if config.tls_cert_path is None and not config.acme.enabled:
         yield Problem(
             "derp.server.handover_socket",
-            "is set, but listen_addr speaks no TLS, so no connection says whom it wants; set tls_cert_path",
+            "is set, but listen_addr speaks no TLS, so no connection says whom it wants; set tls_cert_path "
+            "or acme.enabled",
         )
-
-
-def _policy(config: Config) -> Iterator[Problem]:
-    for path, given in (
-        ("policy.path", config.policy.path is not None),
-        ("policy.mode", config.policy.mode != "file"),
-    ):
-        if given:
-            yield Problem(
-                path,
-                "asks for a policy, and this version has no policy engine yet; an ignored policy would open "
-                "everything. "
-                "Remove it to run with every node allowed to talk to every node",
-            )
 
 
 def _certificates(config: Config) -> Iterator[Problem]:

@@ -299,13 +299,24 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    mode: Literal["file", "database"] = key(choice("file", "database"), "file", "Where the policy is kept.")
+    mode: Literal["file", "database"] | None = key(
+        optional(choice("file", "database")),
+        None,
+        "Where the policy is changed: in the file of policy.path, read at start and on reload, or in the "
+        "database, with `meshbox policy`. Empty: in the file when there is a path, else in the database. "
+        "Every version is kept in the database either way.",
+    )
     path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "The policy file. This version has no policy engine: every node may talk to every node, and a path "
-        "is refused.",
+        "The policy file, HuJSON or YAML; see docs/policy.md. Without any policy every node may talk to "
+        "every node.",
     )
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the policy is changed in; None: it is changed in the database."""
+        return None if self.mode == "database" else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ class Outlook:
         return {router for router in mine.keys() | theirs.keys() if mine.get(router) != theirs.get(router)}
 
 
-NOTHING = Outlook()
+NO_ROUTES: Mapping[int, Routes] = {}
+NOTHING = Outlook(routes=NO_ROUTES)
 """Of a device that is not let in (yet, or any more)."""
 
 
@@ -48,8 +49,15 @@ class Outlooks:
         self._compiled = compiled
         self._interned = interned
         self._found: dict[object, Outlook] = {}
+        self._of: dict[int, Outlook] = {}
 
     def of(self, viewer: int) -> Outlook:
+        found = self._of.get(viewer)
+        if found is None:
+            found = self._of[viewer] = self._find(viewer)
+        return found
+
+    def _find(self, viewer: int) -> Outlook:
         compiled = self._compiled
         if viewer not in compiled.index.devices:
             return NOTHING
@@ -65,7 +73,7 @@ class Outlooks:
         compiled = self._compiled
         view = compiled.visibility.class_view(viewer)
         shown = compiled.routes.shown(viewer, compiled.visibility.mark_of(viewer))
-        routes = {router: routes for router, routes in shown.items() if view >> router & 1}
+        routes = {router: routes for router, routes in shown.items() if view >> router & 1} or NO_ROUTES
         identity = view, tuple(sorted(routes.items())), shows_ipv4
         found = self._interned.get(identity)
         if found is None:

@@ -1,7 +1,7 @@
 """May this device send that packet? The answer from the whole rule table, with the rule that gave it.
 
-For `tests` in a policy (policy/trial.py), for `explain`, and for what changes between two policies. Asked
-of the unreduced rules: a destination need not be the address of any device.
+For `tests` in a policy (policy/trial.py) and for `explain`. Asked of the unreduced rules: a destination need
+not be the address of any device.
 """
 
 from __future__ import annotations
@@ -9,17 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshbox.policy.compiled import Compiled
-from meshbox.policy.filter import own_devices
 from meshbox.policy.rules import AnyRule, Origin, Rule, SelfRule
-from meshbox.policy.services import DEFAULT_PROTOCOLS, PROTOCOLS, WITH_PORTS, PortRange
-from meshbox.policy.sight import bit, ids
+from meshbox.policy.services import DEFAULT_PROTOCOLS, PROTOCOLS, WITH_PORTS
+from meshbox.policy.sight import ids
 from meshbox.policy.spans import Address, Span, span_of_address
-
-Openings = frozenset[tuple[int, int, int]]
-"""(protocol, first port, last port); protocol 0 stands for the default ones."""
-NOTHING: Openings = frozenset()
-MAX_DIFFERENCES = 10_000
-"""Pairs. Ten thousand devices have a hundred million, and nobody reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,64 +107,3 @@ def _ends(compiled: Compiled, end: int | Address) -> list[tuple[int | None, Span
     span = span_of_address(end)
     owners = ids(compiled.index.devices_in(span))
     return [(owners[0] if owners else None, span)]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A pair of devices of which one may reach the other after a change and not before, or the reverse:
-    the ports by protocol (0: the usual ones) that were open and that will be."""
-
-    src: int
-    dst: int
-    before: Openings
-    after: Openings
-
-
-def differences(old: Compiled, new: Compiled) -> list[Difference]:
-    """The pairs whose access changes, in both; at most MAX_DIFFERENCES of them. Access to networks behind
-    routers is not among them: there is no device to name."""
-    found: list[Difference] = []
-    for dst in sorted(old.index.devices.keys() & new.index.devices.keys()):
-        before, after = _openings(old, dst), _openings(new, dst)
-        for src in sorted(before.keys() | after.keys()):
-            one, other = before.get(src, NOTHING), after.get(src, NOTHING)
-            if one != other:
-                found.append(Difference(src, dst, one, other))
-                if len(found) >= MAX_DIFFERENCES:
-                    return found
-    return found
-
-
-def _openings(compiled: Compiled, dst: int) -> dict[int, Openings]:
-    """Sender -> what of the device is open to it. Per rule the senders are one set, so this is quick."""
-    index = compiled.index
-    found: dict[int, set[tuple[int, int, int]]] = {}
-    own = own_devices(index, dst)
-    for rule in compiled.table.rules:
-        if rule.caps is not None:
-            continue
-        if isinstance(rule, SelfRule):
-            senders, receivers = rule.sides(own)
-            ports: set[PortRange] = set(rule.ports) if receivers >> dst & 1 else set()
-        else:
-            senders = rule.source.covered
-            ports = _ports_at(compiled, rule, dst)
-        if not ports:
-            continue
-        opened = {(rule.protocol or 0, first, last) for first, last in ports}
-        for src in ids(senders & ~bit(dst)):
-            found.setdefault(src, set()).update(opened)
-    return {src: frozenset(opened) for src, opened in found.items()}
-
-
-def _ports_at(compiled: Compiled, rule: Rule, dst: int) -> set[PortRange]:
-    """What a rule opens of a device itself."""
-    if rule.is_silent or rule.via is not None or not rule.receivers >> dst & 1:
-        return set()
-    spans = compiled.index.spans_of(dst)
-    return {
-        one
-        for dest, ports in zip(rule.dests, rule.ports, strict=True)
-        if any(dest.contains(span) for span in spans)
-        for one in ports
-    }

@@ -41,6 +41,15 @@ class PolicyError(Invalid):
         """The message with its place, for people."""
         return f"{self.spot}: {self}" if self.spot else str(self)
 
+    @property
+    def told(self) -> str:
+        """The same, with a line for each test that failed."""
+        lines = [self.placed]
+        for failure in self.failures:
+            where = f"{failure.spot}: " if failure.spot else ""
+            lines += [f"{where}test of {failure.src}: {text}" for text in failure.errors]
+        return "\n".join(lines)
+
 
 def tests_failed(failures: tuple[Failure, ...]) -> PolicyError:
     return PolicyError("test(s) failed", failures[0].spot, failures)

@@ -23,8 +23,10 @@ from meshbox.policy.sources import make_source
 
 Outcome = Literal["accept", "check"]
 
-CHECK_URL = "https://unused/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
-"""Where a client asks what to do; the host is ignored, the way is the Noise tunnel."""
+CHECK_ORIGIN = "https://unused"
+"""Clients ask through the Noise tunnel and ignore the host."""
+CHECK_URL = CHECK_ORIGIN + "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
+"""Where a client asks what to do with a login."""
 CHECK_PERIOD = 12 * 3600.0
 """Seconds for which a check holds when the rule does not say."""
 RECORDER_PORT = 80

@@ -32,7 +32,8 @@ class BadTest(ValueError):
 def run(resolver: Resolver, ssh: Ssh) -> tuple[Failure, ...]:
     """The tests that fail. Raises PolicyError where the hosted service has another word for it."""
     document = resolver.document
-    names = Names(document.groups.keys(), document.tag_owners.keys(), document.hosts, ())
+    groups = {*document.groups, *resolver.world.groups()}
+    names = Names(groups, document.tag_owners.keys(), document.hosts, ())
     for test in document.ssh_tests:
         _check_destinations(test, names)
     failures = []

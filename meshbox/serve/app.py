@@ -32,6 +32,7 @@ from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
@@ -106,6 +107,7 @@ class App:
         self._handover = hand_over_of(config)
         self._relays: Relays | None = None
         self._started_at = time.time()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
 
@@ -134,6 +136,8 @@ class App:
             doubts={"certificate": public_tls.worry},
         )
         self.health = Health(probes, loop.time)
+        self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
+        await self.desk.start()
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         await self._open_public(plant, public_tls, public_of(noise_private))
         await self._open_relay(plant.core)
@@ -224,6 +228,7 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
             started_at=self._started_at,
@@ -253,6 +258,13 @@ class App:
             self.config = self._reload.config
             if self._relays is not None:
                 self._relays.adopt(self.config)
+        reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
+        # The loop itself keeps only a weak hold of a task.
+        self._tasks.add(reading)
+        reading.add_done_callback(self._tasks.discard)
+
+    async def _reload_policy(self, manager: ServiceManager) -> None:
+        await self.desk.reload(self.config.policy)
         manager.ready(self.status())
 
     def _read_config(self) -> Config:
@@ -278,9 +290,12 @@ class App:
             self._relays.close()
         if self._tls is not None:
             self._tls.close()
+        for task in self._tasks:
+            task.cancel()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            self.desk.close()
             if self._relay is not None:
                 self._relay.close()
             await asyncio.sleep(self.farewell)

@@ -18,6 +18,7 @@ from meshbox.serve.control import Control
 from meshbox.serve.core import Core
 from meshbox.serve.fanout import Fanout
 from meshbox.serve.guard import Guard
+from meshbox.serve.logins import Logins
 from meshbox.serve.metrics import Metrics
 from meshbox.serve.pulse import Pulse
 from meshbox.serve.registration import Registration
@@ -75,12 +76,17 @@ def assemble(
         soon=loop.call_soon,
         later=loop.call_later,
     )
-    registration = Registration(core)
+    registration, logins = Registration(core), Logins(core)
     pulse: Pulse
     sessions = Sessions(core, lambda: pulse.arm())
-    fanout = Fanout(core, sessions, registration.settle)
+
+    def settle() -> None:
+        registration.settle()
+        logins.settle()
+
+    fanout = Fanout(core, sessions, settle)
     pulse = Pulse(core, [lambda: core.guard.sweep(core.steady()), sessions.beat, log.flush, *chores])
-    control = Control(core, ground.noise_private, sessions, registration)
+    control = Control(core, ground.noise_private, sessions, registration, logins)
 
     def changed() -> None:
         fanout.wake()

@@ -22,6 +22,7 @@ from meshbox import log
 from meshbox.errors import Malformed, MeshboxError, PeerError
 from meshbox.serve.core import Core
 from meshbox.serve.head import RequestHead, short_answer
+from meshbox.serve.logins import ACTION, WAIT, Logins
 from meshbox.serve.maps import Maps
 from meshbox.serve.registration import Registration
 from meshbox.serve.sessions import Sessions
@@ -62,7 +63,6 @@ NOT_SERVED = (
     "/machine/id-token",
     "/machine/set-device-attr",
     "/machine/set-dns",
-    "/machine/ssh/action/",
     "/machine/tka/",
     "/machine/webclient/",
 )
@@ -75,12 +75,13 @@ class Control:
     """`close` ends all tunnels; the Core's parts stay usable."""
 
     def __init__(
-        self, core: Core, private_key: bytes, sessions: Sessions, registration: Registration
+        self, core: Core, private_key: bytes, sessions: Sessions, registration: Registration, logins: Logins
     ) -> None:
         self.core = core
         self._private_key = private_key
         self._sessions = sessions
         self._registration = registration
+        self._logins = logins
         self._maps = Maps(core, sessions)
         self._tunnels: dict[MachineKey, tuple[Tunnel, ...]] = {}
         # Nothing a client of today sends proves possession of a node key with it, so one serves all.
@@ -92,6 +93,7 @@ class Control:
             "/machine/update-health": ("POST", self._note_health),
             "/machine/whoami": ("GET", self._whoami),
         }
+        self._below: Mapping[str, Handler] = {ACTION: logins.ask, WAIT: logins.wait}
 
     @property
     def tunnel_count(self) -> int:
@@ -175,6 +177,8 @@ class Control:
                 handle(tunnel, request)
             else:
                 tunnel.answer(request.stream_id, 405, f"{path} wants {method}".encode())
+        elif (below := next((one for one in self._below if path.startswith(one)), None)) is not None:
+            self._below[below](tunnel, request)
         elif path.startswith(NOT_SERVED):
             tunnel.answer(request.stream_id, 501, f"meshbox does not have {path} yet".encode())
         else:
@@ -185,6 +189,7 @@ class Control:
         if session is not None and session.stream_id == stream_id:
             self._sessions.end(session)
         self._registration.forget(tunnel, stream_id)
+        self._logins.forget(tunnel, stream_id)
 
     def _drained(self, tunnel: Tunnel) -> None:
         if tunnel.session is not None and tunnel.session.is_blocked:
@@ -202,6 +207,7 @@ class Control:
         if tunnel.session is not None:
             self._sessions.end(tunnel.session)
         self._registration.forget(tunnel)
+        self._logins.forget(tunnel)
         left = tuple(other for other in self._tunnels.get(tunnel.machine_key, ()) if other is not tunnel)
         if left:
             self._tunnels[tunnel.machine_key] = left

@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any
 
 from meshbox.errors import Conflict
-from meshbox.tailnet.model import AuthKey, Node, User
+from meshbox.tailnet.model import AuthKey, Node, PolicyVersion, User
 from meshbox.tailnet.ports import Delete, Put, Spend, Step
 
 UNIQUE = "UNIQUE constraint failed: "
@@ -21,6 +21,10 @@ def clash(step: Step, error: sqlite3.IntegrityError) -> Conflict:
     text = str(error)
     if text.startswith("FOREIGN KEY"):
         return Conflict(_missing_or_needed(step))
+    if isinstance(step, Put) and isinstance(step.value, PolicyVersion):
+        return Conflict(
+            f"there is already a version {step.value.id} of the policy, put in at the same moment"
+        )
     if isinstance(step, Put) and text.startswith(UNIQUE):
         columns = text.removeprefix(UNIQUE).split(", ")
         return Conflict(_taken(step.value, columns[0].split(".")[-1]))

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 import peewee as pw
 
 from meshbox.store import tables
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Kind
 
 V = TypeVar("V")
@@ -105,6 +105,7 @@ USERS = Shape(User, tables.Users)
 NODES = Shape(Node, tables.Nodes)
 AUTH_KEYS = Shape(AuthKey, tables.AuthKeys)
 API_KEYS = Shape(ApiKey, tables.ApiKeys)
+POLICIES = Shape(PolicyVersion, tables.Policies)
 REPORTS = Shape(Report, tables.Reports)
 
 UPSERT_REPORT = (
@@ -120,5 +121,12 @@ SHAPES: Mapping[Kind, Shape[Any]] = {
     "node": NODES,
     "auth_key": AUTH_KEYS,
     "api_key": API_KEYS,
+    "policy": POLICIES,
 }
-KIND_OF: Mapping[type, Kind] = {User: "user", Node: "node", AuthKey: "auth_key", ApiKey: "api_key"}
+KIND_OF: Mapping[type, Kind] = {
+    User: "user",
+    Node: "node",
+    AuthKey: "auth_key",
+    ApiKey: "api_key",
+    PolicyVersion: "policy",
+}

@@ -61,6 +61,14 @@ CREATE TABLE nodes (
     CONSTRAINT "a node has an owner or tags, not both" CHECK ((user_id IS NULL) = (tags <> '[]'))
 ) STRICT;
 
+CREATE TABLE policies (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    text TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE probe (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     count INTEGER NOT NULL
@@ -96,7 +104,7 @@ CREATE TABLE users (
     provider TEXT NOT NULL,
     subject TEXT NOT NULL,
     picture_url TEXT NOT NULL
-) STRICT;
+, role TEXT NOT NULL DEFAULT 'member', groups TEXT NOT NULL DEFAULT '[]') STRICT;
 
 CREATE INDEX auth_keys_user ON auth_keys (user_id);
 
@@ -113,3 +121,9 @@ BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 
 CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+
+CREATE TRIGGER policies_keep_rows BEFORE DELETE ON policies
+BEGIN SELECT RAISE(ABORT, 'every version of the policy is kept'); END;
+
+CREATE TRIGGER policies_keep_words BEFORE UPDATE ON policies
+BEGIN SELECT RAISE(ABORT, 'a version of the policy is never rewritten'); END;

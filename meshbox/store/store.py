@@ -21,7 +21,7 @@ from meshbox.store.lock import Lock
 from meshbox.store.migrate import Schema
 from meshbox.store.rows import KIND_OF, REPORTS, SHAPES, UPSERT_REPORT
 from meshbox.store.snapshot import page_fault
-from meshbox.tailnet.model import Audit, Report
+from meshbox.tailnet.model import Audit, PolicyEntry, PolicyVersion, Report
 from meshbox.tailnet.ports import Committed, Delete, Kind, Put, Saved, Spend, Step
 
 UPSERT = {kind: shape.upsert for kind, shape in SHAPES.items()}
@@ -100,6 +100,14 @@ class SqliteStore:
         """Raises StoreBroken when batches after `generation` are no longer kept."""
         with self._connection.reading() as raw:
             return journal.since(raw, generation)
+
+    def policy_versions(self, limit: int) -> list[PolicyEntry]:
+        with self._connection.reading() as raw:
+            return contents.policy_versions(raw, limit)
+
+    def policy_version(self, version_id: int) -> PolicyVersion | None:
+        with self._connection.reading() as raw:
+            return contents.policy_version(raw, version_id)
 
     def newest_audit(self, count: int) -> list[Audit]:
         """The last `count` entries of the audit, newest first."""

@@ -124,6 +124,8 @@ class Users(Table):
     provider = pw.TextField()
     subject = pw.TextField()
     picture_url = pw.TextField()
+    role = CommonTextField()
+    groups = TagsField()
 
 
 class AuthKeys(Table):
@@ -169,6 +171,16 @@ class Nodes(Table):
     auth_key_id = pw.IntegerField(null=True)
     register_method = CommonTextField()
     approved_routes = PrefixesField()
+
+
+class Policies(Table):
+    """Every version of the policy, oldest first; rows are never changed or deleted."""
+
+    id = pw.AutoField()
+    text = pw.TextField()
+    actor = pw.TextField()
+    created_at = pw.FloatField()
+    note = pw.TextField()
 
 
 class Reports(Table):

@@ -63,6 +63,9 @@ class Dirty:
     nodes: Mapping[int, Fact] = field(default_factory=dict)
     common: Common = NOTHING_COMMON
     affected: int = 0
+    # Asked by every session in every round: flags of an enum are slow to look at.
+    has_policy: bool = False
+    has_users: bool = False
 
 
 class Gap:
@@ -131,4 +134,5 @@ class Changes:
             affected |= entry.affected
             if entry.node_id:
                 nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
-        return Dirty(nodes, common, affected)
+        has_policy, has_users = bool(common & Common.POLICY), bool(common & Common.USERS)
+        return Dirty(nodes, common, affected, has_policy, has_users)

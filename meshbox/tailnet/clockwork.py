@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshbox.errors import StoreError
+from meshbox.tailnet.checks import forget_check
 from meshbox.tailnet.deadlines import Due
 from meshbox.tailnet.model import Audit
 from meshbox.tailnet.pending import forget_pending
@@ -24,6 +25,8 @@ def advance(t: Tailnet, now: float) -> float | None:
         try:
             if kind is Due.PENDING:
                 forget_pending(t, str(subject))
+            elif kind is Due.CHECK:
+                forget_check(t, str(subject))
             elif isinstance(subject, int) and subject in t.nodes:
                 _node_due(t, kind, subject, now)
         except StoreError as error:

@@ -18,6 +18,7 @@ class Due(IntEnum):
     EPHEMERAL = 2
     PENDING = 3
     EXPIRY = 4
+    CHECK = 5
 
 
 DATES = frozenset({Due.EXPIRY})

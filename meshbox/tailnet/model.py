@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
+from meshbox.policy.world import Role
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 from meshbox.wire.tailcfg import RegisterRequest
 
@@ -21,13 +22,17 @@ Prefix = IPv4Network | IPv6Network
 RegisterMethod = Literal["key", "approval", "oidc"]
 PendingState = Literal["waiting", "approved", "rejected"]
 
+CheckState = PendingState
+
 REGISTER_PATH = "/register/"
+CHECK_PATH = "/ssh/"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
     """A person or a role that owns nodes. `name` is unique; identity at a provider is
-    (`provider`, `subject`), never the e-mail address, which is only a label."""
+    (`provider`, `subject`), never the e-mail address, which is only a label. `role` and `groups` (spelled
+    `group:x`, from an identity provider) are what a policy may ask about."""
 
     id: int
     name: str
@@ -37,6 +42,8 @@ class User:
     provider: str = ""
     subject: str = ""
     picture_url: str = ""
+    role: Role = "member"
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,53 @@ class Pending:
     @property
     def path(self) -> str:
         return REGISTER_PATH + self.id
+
+
+Login = tuple[int, int, str]
+"""By Tailscale SSH: source node, destination node, login name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A login that waits for a person. Its id stands in the link that whoever logs in is shown."""
+
+    id: str
+    source: int
+    destination: int
+    login: str
+    created_at: float
+    state: CheckState = "waiting"
+
+    @property
+    def subject(self) -> Login:
+        return self.source, self.destination, self.login
+
+    @property
+    def path(self) -> str:
+        return CHECK_PATH + self.id
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One text of the policy, verbatim, as it came into force. `actor` is who put it: `local:<user>`,
+    `api:<key>` or `file:<name>`. The text may have a megabyte."""
+
+    id: int
+    text: str
+    actor: str
+    created_at: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A line of the policy's history: a version without its text, whose length in characters is `size`."""
+
+    id: int
+    actor: str
+    created_at: float
+    note: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,13 @@ from dataclasses import replace
 import orjson
 
 from meshbox.policy.outlook import NOTHING
-from meshbox.tailnet.changes import Common, Fact, Gap
+from meshbox.tailnet.changes import Fact, Gap
 from meshbox.tailnet.deltas import Span
 from meshbox.tailnet.frames import KEEP_ALIVE, PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 
 _SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
-_SELF_COMMON = Common.POLICY | Common.USERS
-"""Its owner's name reaches a node with itself: it may see no other node of that owner."""
 _PERMIT = Fact.WHOLE | Fact.SIGHT
 
 
@@ -75,13 +73,14 @@ class Poll:
         if isinstance(dirty, Gap):
             return self.first(now)
         mapper.blocks.catch_up()
-        own = dirty.nodes.get(node.id, Fact(0))
+        own = dirty.nodes.get(node.id)
         parts: list[bytes] = []
         if dirty.common:
             parts.append(mapper.common_news(dirty.common, node, outlook, self._coding))
-        if own & _SELF or dirty.common & _SELF_COMMON:
+        # Its owner's name reaches a node with itself: it may see no other node of that owner.
+        if dirty.has_policy or dirty.has_users or (own is not None and own & _SELF):
             parts.append(mapper.own_news(node, self._coding, now))
-        if own & _PERMIT or dirty.common & Common.POLICY or dirty.affected >> node.id & 1:
+        if dirty.has_policy or dirty.affected >> node.id & 1 or (own is not None and own & _PERMIT):
             parts.append(self._permit_news(node))
         span = Span(self._told, outlook, self._cursor, changes.cursor)
         parts.append(mapper.deltas.for_viewer(node.id, span, dirty, self._coding))

@@ -11,19 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Report, User
+from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, PolicyEntry, PolicyVersion, Report, User
 
 Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes (os.urandom outside tests)."""
 
-Kind = Literal["user", "node", "auth_key", "api_key"]
+Kind = Literal["user", "node", "auth_key", "api_key", "policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Insert the value, or replace the one with its id."""
+    """Insert the value, or replace the one with its id. A version of the policy is never replaced: the id of
+    one that is there is a Conflict."""
 
-    value: User | Node | AuthKey | ApiKey
+    value: User | Node | AuthKey | ApiKey | PolicyVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ Step = Put | Delete | Spend | Audit
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Everything the store holds, as read once at start."""
+    """Everything the store holds, as read once at start; of the policy the newest version."""
 
     generation: int = 0
     users: Sequence[User] = ()
@@ -54,6 +55,7 @@ class Saved:
     reports: Mapping[int, Report] = field(default_factory=dict)
     auth_keys: Sequence[AuthKey] = ()
     api_keys: Sequence[ApiKey] = ()
+    policy: PolicyVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +87,9 @@ class Store(Protocol):
     def since(self, generation: int) -> Sequence[Committed]:
         """Batches committed after `generation`, oldest first (by any instance). Raises StoreBroken
         when they are no longer kept: load again."""
+
+    def policy_versions(self, limit: int) -> Sequence[PolicyEntry]:
+        """The history of the policy, newest first, without the texts."""
+
+    def policy_version(self, version_id: int) -> PolicyVersion | None:
+        """One version with its text; None when it never was."""

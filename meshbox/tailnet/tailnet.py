@@ -18,12 +18,24 @@ from itertools import islice
 from meshbox.policy.document import Document
 from meshbox.policy.sight import View, bit
 from meshbox.policy.world import Device, World
+from meshbox.tailnet import kept
 from meshbox.tailnet.addresses import AddressPool
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
 from meshbox.tailnet.enforcement import Enforcement
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, Pending, Report, User
+from meshbox.tailnet.model import (
+    ApiKey,
+    Audit,
+    AuthKey,
+    Check,
+    Login,
+    Node,
+    Pending,
+    PolicyVersion,
+    Report,
+    User,
+)
 from meshbox.tailnet.ports import Delete, Entropy, Put, Spend, Step, Store
 from meshbox.tailnet.presence import Presence
 from meshbox.tailnet.settings import CGNAT, ULA, Settings
@@ -57,6 +69,10 @@ class Tailnet:
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
         self.pending: dict[str, Pending] = {}
+        self.checks: dict[str, Check] = {}
+        self.confirmed: dict[Login, float] = {}
+        self.policy: PolicyVersion | None = None
+        self.in_force = kept.InForce()
         self.by_node_key: dict[NodeKey, int] = {}
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
         self.by_name: dict[str, int] = {}
@@ -195,10 +211,17 @@ class Tailnet:
             case Put(value=ApiKey() as api_key):
                 self.api_keys[api_key.id] = api_key
                 self.api_key_by_prefix[api_key.prefix] = api_key.id
+            case Put(value=PolicyVersion() as version):
+                self._put_policy(version)
             case Delete():
                 self._delete(step)
             case Spend() | Audit():
                 pass
+
+    def _put_policy(self, version: PolicyVersion) -> None:
+        self.policy = version
+        self.in_force = kept.follow(self.in_force, version)
+        self.enforcement.enforce(self.in_force.document)
 
     def _put_user(self, user: User) -> None:
         old = self.users.get(user.id)
@@ -343,3 +366,7 @@ class Tailnet:
             if node.ephemeral:
                 # Nobody is online yet; those that do not come back are cleaned up as if they had just left.
                 self.deadlines.set(Due.EPHEMERAL, node.id, now + settings.ephemeral_timeout)
+        self.policy = saved.policy
+        self.in_force = kept.find(self.store, saved.policy)
+        if self.in_force.document is not None:
+            self.enforcement.enforce(self.in_force.document)

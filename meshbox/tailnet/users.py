@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 from meshbox.errors import Conflict, Invalid, NotFound
+from meshbox.policy.world import Role
 from meshbox.tailnet.model import Audit, User
 from meshbox.tailnet.ports import Delete, Put
 from meshbox.tailnet.tailnet import Tailnet
@@ -13,6 +16,10 @@ from meshbox.tailnet.tailnet import Tailnet
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,62}")
 
 TEXT_LIMIT = 256
+
+GROUP = re.compile(r"group:[^\s\"'\[\]{},\x00-\x1f]{1,128}")
+GROUP_LIMIT = 256
+"""Groups of one user; directories of large organisations put people into dozens."""
 
 TAGGED_DEVICES_ID = 2_147_455_555
 TAGGED_DEVICES_NAME = "tagged-devices"
@@ -49,6 +56,41 @@ def rename(t: Tailnet, user_id: int, name: str, actor: str, now: float) -> User:
     renamed = replace(user, name=name)
     t.commit(now, Put(renamed), Audit(now, actor, "user.rename", name, f"was {user.name}"))
     return renamed
+
+
+def set_role(t: Tailnet, user_id: int, role: str, actor: str, now: float) -> User:
+    """What `autogroup:admin` and its like in a policy mean. Raises Invalid."""
+    user = require(t, user_id)
+    known = get_args(Role)
+    if role not in known:
+        raise Invalid(f"{role!r} is not a role; there are {', '.join(known)}")
+    if role == user.role:
+        return user
+    changed = replace(user, role=cast(Role, role))
+    t.commit(now, Put(changed), Audit(now, actor, "user.role", user.name, f"{role}, was {user.role}"))
+    return changed
+
+
+def set_groups(t: Tailnet, user_id: int, groups: Iterable[str], actor: str, now: float) -> User:
+    """The groups that an identity provider would name; those that a policy defines itself are not among them.
+    Raises Invalid."""
+    user = require(t, user_id)
+    wanted = tuple(sorted(set(groups)))
+    if len(wanted) > GROUP_LIMIT:
+        raise Invalid(f"a user is in at most {GROUP_LIMIT} groups, not {len(wanted)}")
+    for group in wanted:
+        if not GROUP.fullmatch(group):
+            raise Invalid(f"{group!r} is not a group: write group: and a name without spaces, as group:ops")
+    if wanted == user.groups:
+        return user
+    changed = replace(user, groups=wanted)
+    was = " ".join(user.groups) or "none"
+    t.commit(
+        now,
+        Put(changed),
+        Audit(now, actor, "user.groups", user.name, f"{' '.join(wanted) or 'none'}, was {was}"),
+    )
+    return changed
 
 
 def delete(t: Tailnet, user_id: int, actor: str, now: float) -> None:

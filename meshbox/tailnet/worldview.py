@@ -7,7 +7,8 @@ from meshbox.tailnet.model import Node, Report, User
 
 
 def person_of(user: User) -> Person:
-    return Person(user.id, user.email or user.name, user.name)
+    login = user.email or user.name
+    return Person(user.id, login, user.name, user.role, frozenset(user.groups))
 
 
 def device_of(node: Node, report: Report, is_online: bool) -> Device:

@@ -68,3 +68,15 @@ def test_serve_refuses_a_bad_configuration(file: Path, capsys: pytest.CaptureFix
     file.write_text("server_url: 1\n")
     assert main(["serve", "--config", str(file)]) == 10
     assert "server_url" in capsys.readouterr().err
+
+
+def test_check_reads_the_policy_file_as_well(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(GOOD + "policy: {path: acl.hujson}\n")
+    policy = file.parent / "acl.hujson"
+    assert main(["config", "check", str(file)]) == 10
+    assert f"policy.path: {policy}: the policy file is not there" in capsys.readouterr().err
+    policy.write_text('{\n  "acls": 7\n}')
+    assert main(["config", "check", str(file)]) == 10
+    assert "line 2, column 11: acls must be a list" in capsys.readouterr().err
+    policy.write_text('{"acls": []}')
+    assert main(["config", "check", str(file)]) == 0

@@ -24,8 +24,8 @@ def test_create_list_rename_delete(shell: Shell) -> None:
 def test_list_is_tab_separated_when_piped(shell: Shell) -> None:
     shell.type("users", "create", "ana", "-e", "ana@example.org")
     assert shell.type("users", "list").lines == [
-        "id\tname\tdisplay-name\temail\tcreated",
-        "1\tana\t-\tana@example.org\t2023-11-14T22:13:20Z",
+        "id\tname\tdisplay-name\temail\trole\tgroups\tcreated",
+        "1\tana\t-\tana@example.org\tmember\t-\t2023-11-14T22:13:20Z",
     ]
     assert shell.type("users", "list", "--no-header", "--columns", "email,id").out == "ana@example.org\t1\n"
 
@@ -110,3 +110,22 @@ def test_rename_as_headscale_spells_it(shell: Shell) -> None:
     assert shell.type("users", "rename", "-i", "1", "-r", "anna").code == 0
     assert shell.type("users", "rename", "-n", "anna", "-r", "ann").code == 0
     assert names(shell) == ["ann"]
+
+
+def test_role_and_groups_are_set_and_listed(shell: Shell) -> None:
+    from typing import get_args
+
+    from meshbox.cli.users import ROLES
+    from meshbox.policy.world import Role
+
+    assert get_args(Role) == ROLES
+    shell.type("users", "create", "ana")
+    assert "ana is admin now" in shell.type("users", "set-role", "ana", "admin").err
+    outcome = shell.type("users", "set-groups", "ana", "group:ops", "group:dev")
+    assert "ana is in group:dev group:ops now" in outcome.err
+    (ana,) = shell.json("users", "list")
+    assert (ana["role"], ana["groups"]) == ("admin", ["group:dev", "group:ops"])
+    assert "admin\tgroup:dev,group:ops" in shell.type("users", "list").out
+    assert "is in no group now" in shell.type("users", "set-groups", "ana").err
+    assert shell.type("users", "set-role", "ana", "king").code == 2
+    assert shell.type("users", "set-groups", "ana", "ops").code == 2

@@ -127,13 +127,23 @@ class Stand:
 
     async def admin(self, *words: str) -> str:
         """Run `meshbox WORDS`."""
+        code, out, err = await self._run(*words)
+        assert code == 0, f"{words}: {err}"
+        return out
+
+    async def refused(self, *words: str) -> tuple[int, str]:
+        """Run `meshbox WORDS`, which must fail; returns the exit code and what it said."""
+        code, _, err = await self._run(*words)
+        assert code, f"{words}: {err}"
+        return code, err
+
+    async def _run(self, *words: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
             *MESHBOX, "-c", str(self.config), *words,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
-        assert process.returncode == 0, f"{words}: {err.decode()}"
-        return out.decode()
+        return process.returncode or 0, out.decode(), err.decode()
 
     async def ask(self, *words: str) -> Any:
         return json.loads(await self.admin(*words, "-o", "json"))

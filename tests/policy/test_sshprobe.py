@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from meshbox.policy import sshprobe
 from meshbox.policy.problem import Failure, PolicyError
+from meshbox.policy.reading import read
+from meshbox.policy.resolve import Resolver
 from meshbox.policy.ssh import Ssh
-from tests.policy.sshworld import resolver, rule
+from meshbox.policy.words import Known
+from meshbox.policy.world import World
+from meshbox.wire.hujson import parse
+from tests.policy.sshworld import ANA, BASE, DEVICES, DOMAINS, PEOPLE, resolver, rule
 
 RULES = [
     rule("group:staff", "tag:web", "ubuntu"),
@@ -104,3 +111,14 @@ def test_trials_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failures(wish(accept=["ubuntu"]), wish(accept=["ubuntu"])) == ()
     (failure,) = failures(*[wish(accept=["ubuntu"])] * 3)
     assert "more than 10 logins" in failure.errors[0]
+
+
+def test_groups_of_the_identity_provider_can_be_tested() -> None:
+    text = {
+        "ssh": [rule("group:provided", "tag:web", "ubuntu")],
+        "sshTests": [wish("group:provided", accept=["ubuntu"])],
+    }
+    people = {**PEOPLE, ANA: replace(PEOPLE[ANA], groups=frozenset({"group:provided"}))}
+    document = read(parse(json.dumps({**BASE, **text})), Known(DOMAINS, frozenset({"group:provided"})))
+    it = Resolver(document, World(people, DEVICES, DOMAINS))
+    assert sshprobe.run(it, Ssh(it)) == ()

@@ -12,9 +12,10 @@ import pytest
 
 from meshbox.errors import ListenError, StoreBroken
 from meshbox.serve.app import App
-from meshbox.tailnet import devices
+from meshbox.serve.policydesk import Change
+from meshbox.tailnet import devices, users
 from tests.fake.node import Netmap
-from tests.fake.server import configured, serving, write_config
+from tests.fake.server import FakeServer, configured, serving, write_config
 
 
 def online(hostname: str) -> object:
@@ -182,6 +183,49 @@ async def test_a_whole_process_reloads_on_sighup_and_ends_on_sigterm(tmp_path: P
         server.app.reload(server.manager)
         assert server.app.config.dns.search_domains == ("extra.test",)
         assert not one.tunnel.closed.is_set()
+
+
+async def test_the_policy_file_is_read_at_start_and_on_reload_and_a_broken_one_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "acl.hujson"
+    file.write_text('{"acls": []}')
+    path = write_config(tmp_path, policy={"path": "acl.hujson"})
+
+    async def reloaded(server: FakeServer, text: str) -> str:
+        file.write_text(text)
+        server.app.reload(server.manager)
+        await asyncio.gather(*server.app._tasks)
+        assert server.app.desk.text is not None
+        return server.app.desk.text
+
+    async with serving(path) as server:
+        assert server.tailnet.policy is not None and server.tailnet.policy.actor == "file:acl.hujson"
+        await server.joined("one")
+        assert await reloaded(server, '{\n "acls": [],\n "groups": 7\n}') == '{"acls": []}'
+        assert f"{file}: line 3, column 12" in server.app.desk.fault
+        good = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'
+        assert await reloaded(server, good) == good and not server.app.desk.fault
+    file.write_text("{")
+    async with serving(path) as server:
+        assert server.app.desk.text == good and "line 1, column 2" in server.app.desk.fault
+        assert [entry.id for entry in server.tailnet.store.policy_versions(9)] == [2, 1]
+
+
+async def test_a_change_of_policy_or_role_reaches_the_nodes_that_listen(tmp_path: Path) -> None:
+    async with serving(write_config(tmp_path)) as server:
+        one, two = await server.joined("one"), await server.joined("two")
+        await one.until(online("two"))
+        desk, t = server.app.desk, server.tailnet
+        admins = '{"acls": [{"action": "accept", "src": ["autogroup:admin"], "dst": ["*:22"]}]}'
+        await desk.put(Change(admins, "test"))
+        await one.until(lambda netmap: not netmap.peers)
+        users.set_role(t, t.by_user_name["ana"], "admin", "test", time.time())
+        await one.until(lambda netmap: netmap.peer("two"))
+        await desk.put(Change('{"acls": []}', "test"))
+        await two.until(lambda netmap: not netmap.peers)
+        await desk.restore(1, "test", "", None)
+        await two.until(lambda netmap: netmap.peer("one"))
 
 
 async def test_what_cannot_be_opened_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 
 START = 1_790_000_000.25
@@ -44,6 +44,11 @@ def node(number: int, **other: Any) -> Node:
         ipv6=IPv6Address("fd7a:115c:a1e0::") + number,
     )
     return replace(made, **other)
+
+
+def policy(number: int, **other: Any) -> PolicyVersion:
+    text = f'{{"acls": []}} // {number}\n'
+    return replace(PolicyVersion(number, text, "local:ana", START + number, f"note {number}"), **other)
 
 
 def report(number: int, **other: Any) -> Report:

@@ -42,7 +42,9 @@ def test_backup_of_a_running_server_holds_everything_in_one_private_file(
     kept: SqliteStore, tmp_path: Path
 ) -> None:
     target = tmp_path / "backups" / "one.sqlite"
-    assert backup.save(kept.path, target) == Inspection(1, generation=1, users=1, nodes=1)
+    assert backup.save(kept.path, target) == Inspection(
+        MIGRATIONS[-1].version, generation=1, users=1, nodes=1
+    )
     assert names(target.parent) == {"one.sqlite"}
     assert target.stat().st_mode & 0o777 == 0o600
     expected = kept.load()
@@ -141,7 +143,7 @@ def test_restore_asks_before_it_replaces_and_keeps_what_was_there(kept: SqliteSt
     assert node_names(kept.path) == ["box-1", "box-2"]
     first = backup.restore(target, kept.path, force=True)
     assert first.replaced == kept.path.with_name("mesh.sqlite.replaced-1")
-    assert first.inspection == Inspection(1, generation=1, users=1, nodes=1)
+    assert first.inspection == Inspection(MIGRATIONS[-1].version, generation=1, users=1, nodes=1)
     assert node_names(kept.path) == ["box-1"]
     assert node_names(first.replaced) == ["box-1", "box-2"]
     assert backup.restore(target, kept.path, force=True).replaced == kept.path.with_name(
@@ -216,8 +218,8 @@ def test_older_backup_is_restored_and_upgraded_when_opened(
     kept: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept.close()
-    later = (*MIGRATIONS, Migration(2, "nothing", lambda raw: None))
+    later = (*MIGRATIONS, Migration(MIGRATIONS[-1].version + 1, "nothing", lambda raw: None))
     monkeypatch.setattr(backup, "MIGRATIONS", later)
     restored = backup.restore(kept.path, tmp_path / "new" / "mesh.sqlite")
-    assert restored.inspection == Inspection(1)
-    assert migrate.upgrade(tmp_path / "new" / "mesh.sqlite", START, later).found == 1
+    assert restored.inspection == Inspection(MIGRATIONS[-1].version)
+    assert migrate.upgrade(tmp_path / "new" / "mesh.sqlite", START, later).found == MIGRATIONS[-1].version

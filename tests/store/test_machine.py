@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from meshbox import store
 from meshbox.errors import Conflict
 from meshbox.store import backup
-from meshbox.tailnet.model import Audit, AuthKey, Node, Report, User
+from meshbox.tailnet.model import Audit, AuthKey, Node, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Committed, Delete, Put, Spend, Step
 from meshbox.wire.keys import NodeKey
-from tests.store.samples import START, auth_key, digest, node, report, user
+from tests.store.samples import START, auth_key, digest, node, policy, report, user
 
 few = st.integers(1, 6)
 
@@ -33,6 +33,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.nodes: dict[int, Node] = {}
         self.keys: dict[int, AuthKey] = {}
         self.reports: dict[int, Report] = {}
+        self.policies: dict[int, PolicyVersion] = {}
         self.log: list[Committed] = []
         self.given: set[int] = set()
 
@@ -118,6 +119,25 @@ class StoreMachine(RuleBasedStateMachine):
         if allowed:
             del self.users[number]
 
+    @rule(number=few, text=st.sampled_from(["", "{}", "acls: []\r\n"]))
+    def put_policy(self, number: int, text: str) -> None:
+        """A version is there for good."""
+        value = policy(number, text=text)
+        allowed = number not in self.policies
+        self.commit(Put(value), Audit(START, "test", "policy.set", str(number)), allowed=allowed)
+        if allowed:
+            self.policies[number] = value
+
+    @rule(number=few)
+    def delete_policy(self, number: int) -> None:
+        self.commit(Delete("policy", number), allowed=False)
+
+    @rule()
+    def take_a_version(self) -> None:
+        number = self.kept.new_id("policy")
+        self.commit(Put(policy(number)), allowed=True)
+        self.policies[number] = policy(number)
+
     @rule(numbers=st.sets(few), version=st.integers(0, 3))
     def flush(self, numbers: set[int], version: int) -> None:
         told = {number: report(number, capver=version) for number in numbers}
@@ -162,6 +182,11 @@ class StoreMachine(RuleBasedStateMachine):
         assert {value.id: value for value in saved.nodes} == self.nodes
         assert {value.id: value for value in saved.auth_keys} == self.keys
         assert saved.reports == self.reports
+        newest = max(self.policies, default=None)
+        assert saved.policy == (None if newest is None else self.policies[newest])
+        history = self.kept.policy_versions(99)
+        assert [entry.id for entry in history] == sorted(self.policies, reverse=True)
+        assert all(self.kept.policy_version(number) == value for number, value in self.policies.items())
         assert saved.generation == len(self.log)
         assert self.kept.since(0) == self.log
 

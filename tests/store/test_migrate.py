@@ -15,14 +15,16 @@ from meshbox.errors import StoreBroken, StoreFull, StoreNewer
 from meshbox.store import migrate, snapshot, steps
 from meshbox.store.steps import MIGRATIONS, Migration
 from meshbox.tailnet.ports import Put
-from tests.store.samples import START, node, user
+from tests.store.samples import START, node, policy, user
 
 PACKAGE = Path(store.__file__).parent
 
 # A released step is never edited: a database somewhere has already taken it.
 STEP_FILES = {
     "m0001_initial.py": "4a5498586e497a078d80adedd48072258ed26dff331138db7ff22fabb6f6774f",
+    "m0002_policies.py": "097a3572c6e6342ae79ced3ff0db5f483faa51f45b3204be73c6c0ef26c6c069",
 }
+NOW = MIGRATIONS[-1].version
 
 
 @pytest.fixture
@@ -97,15 +99,19 @@ def orphan_nodes(raw: sqlite3.Connection) -> None:
 
 
 def test_upgrade_takes_a_backup_first_and_runs_all_that_is_due(path: Path) -> None:
-    later = (*MIGRATIONS, Migration(2, "rebuild", rebuild_users), Migration(3, "colour", add_colour))
+    later = (
+        *MIGRATIONS,
+        Migration(NOW + 1, "rebuild", rebuild_users),
+        Migration(NOW + 2, "colour", add_colour),
+    )
     done = migrate.upgrade(path, START + 1, later)
-    backup = path.with_name("mesh.sqlite.schema-1.backup")
-    assert done == migrate.Schema(1, 3, backup)
+    backup = path.with_name(f"mesh.sqlite.schema-{NOW}.backup")
+    assert done == migrate.Schema(NOW, NOW + 2, backup)
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT name, colour FROM users").fetchall() == [("user1", "green")]
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert migrate.upgrade(path, START + 2, later) == migrate.Schema(3, 3)
+    assert migrate.upgrade(path, START + 2, later) == migrate.Schema(NOW + 2, NOW + 2)
     backup.rename(path)
     kept = store.open(path, START)
     assert [user.name for user in kept.load().users] == ["user1"]
@@ -115,12 +121,12 @@ def test_upgrade_takes_a_backup_first_and_runs_all_that_is_due(path: Path) -> No
 @pytest.mark.parametrize("step", [break_off, orphan_nodes])
 def test_failed_upgrade_leaves_the_database_to_the_old_version(path: Path, step: object) -> None:
     before = content(path)
-    later = (*MIGRATIONS, Migration(2, "colour", add_colour), Migration(3, "broken", step))  # type: ignore[arg-type]
+    later = (*MIGRATIONS, Migration(NOW + 1, "colour", add_colour), Migration(NOW + 2, "broken", step))  # type: ignore[arg-type]
     with pytest.raises(
         StoreBroken, match="nothing has changed, so the previous meshbox still works"
     ) as caught:
         migrate.upgrade(path, START, later)
-    assert "mesh.sqlite.schema-1.backup" in str(caught.value)
+    assert f"mesh.sqlite.schema-{NOW}.backup" in str(caught.value)
     assert content(path) == before
     kept = store.open(path, START)
     assert len(kept.load().nodes) == 1
@@ -136,16 +142,36 @@ def test_upgrade_without_room_for_the_backup_is_not_begun(
     monkeypatch.setattr(snapshot, "copy", no_room)
     before = content(path)
     with pytest.raises(StoreFull, match="needs a backup first and was not begun"):
-        migrate.upgrade(path, START, (*MIGRATIONS, Migration(2, "colour", add_colour)))
+        migrate.upgrade(path, START, (*MIGRATIONS, Migration(NOW + 1, "colour", add_colour)))
     assert content(path) == before
 
 
 def test_newer_database_is_refused_with_both_versions(path: Path) -> None:
-    migrate.upgrade(path, START, (*MIGRATIONS, Migration(2, "colour", add_colour)))
+    migrate.upgrade(path, START, (*MIGRATIONS, Migration(NOW + 1, "colour", add_colour)))
     before = content(path)
-    with pytest.raises(StoreNewer, match=r"has schema 2, written by meshbox .*knows up to 1: install"):
+    with pytest.raises(
+        StoreNewer, match=rf"has schema {NOW + 1}, written by meshbox .*knows up to {NOW}: install"
+    ):
         store.open(path, START)
     assert content(path) == before
+
+
+def test_the_first_schema_is_upgraded_and_people_are_members_without_groups(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    migrate.create(path, START, MIGRATIONS[:1])
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("INSERT INTO users VALUES (7, 'ana', 1.0, '', '', '', '', '')")
+        raw.commit()
+    kept = store.open(path, START)
+    (ana,) = kept.load().users
+    assert (ana.name, ana.role, ana.groups) == ("ana", "member", ())
+    assert kept.load().policy is None
+    kept.commit([Put(user(7, name="ana", role="admin", groups=("group:ops",))), Put(policy(1))])
+    kept.close()
+    again = store.open(path, START)
+    (ana,) = again.load().users
+    assert (ana.role, ana.groups, again.load().policy) == ("admin", ("group:ops",), policy(1))
+    again.close()
 
 
 def test_killed_creation_leaves_no_database(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from meshbox import store
 from meshbox.store import journal
-from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, REPORTS, SHAPES, USERS, Shape
+from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, POLICIES, REPORTS, SHAPES, USERS, Shape
 from meshbox.store.store import SqliteStore
 from meshbox.tailnet.model import Audit
 from meshbox.tailnet.ports import Delete, Put, Spend
@@ -25,6 +25,7 @@ CASES: list[tuple[Shape[Any], st.SearchStrategy[Any]]] = [
     (NODES, values.nodes),
     (AUTH_KEYS, values.auth_keys),
     (API_KEYS, values.api_keys),
+    (POLICIES, values.policies),
     (REPORTS, values.reports),
 ]
 

@@ -6,7 +6,8 @@ from ipaddress import ip_network
 
 from hypothesis import strategies as st
 
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, Report, User
+from meshbox.policy.world import ROLES
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 
 # Everything UTF-8 can say, NUL and quotes included.
@@ -28,7 +29,9 @@ def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.none() | values
 
 
-users = st.builds(User, ids, texts, times, texts, texts, texts, texts, texts)
+roles = st.sampled_from(("member", *ROLES))
+users = st.builds(User, ids, texts, times, texts, texts, texts, texts, texts, roles, st.just(()) | tags)
+policies = st.builds(PolicyVersion, ids, texts, texts, times, texts)
 auth_keys = st.builds(
     AuthKey, ids, texts, blobs, times, maybe(ids), st.just(()) | tags, st.booleans(), st.booleans(),
     maybe(times), maybe(times), maybe(times),

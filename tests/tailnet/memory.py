@@ -12,7 +12,7 @@ import orjson
 import zstandard
 
 from meshbox.errors import Conflict
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyEntry, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Committed, Delete, Kind, Put, Saved, Spend, Step
 
 
@@ -20,7 +20,9 @@ class MemoryStore:
     """Keeps what it is given, with the constraints the real store has."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[int, Any]] = {"user": {}, "node": {}, "auth_key": {}, "api_key": {}}
+        self.rows: dict[str, dict[int, Any]] = {
+            kind: {} for kind in ("user", "node", "auth_key", "api_key", "policy")
+        }
         self.reports: dict[int, Report] = {}
         self.ids: dict[str, int] = {}
         self.log: list[Committed] = []
@@ -34,6 +36,7 @@ class MemoryStore:
             dict(self.reports),
             list(self.rows["auth_key"].values()),
             list(self.rows["api_key"].values()),
+            max(self.rows["policy"].values(), key=lambda version: version.id, default=None),
         )
 
     def new_id(self, kind: Kind) -> int:
@@ -56,7 +59,15 @@ class MemoryStore:
     @staticmethod
     def _do(rows: dict[str, dict[int, Any]], step: Step) -> None:
         if isinstance(step, Put):
-            kinds = {User: "user", Node: "node", AuthKey: "auth_key", ApiKey: "api_key"}
+            kinds = {
+                User: "user",
+                Node: "node",
+                AuthKey: "auth_key",
+                ApiKey: "api_key",
+                PolicyVersion: "policy",
+            }
+            if isinstance(step.value, PolicyVersion) and step.value.id in rows["policy"]:
+                raise Conflict(f"there is already a version {step.value.id} of the policy")
             rows[kinds[type(step.value)]][step.value.id] = step.value
         elif isinstance(step, Delete):
             rows[step.kind].pop(step.id, None)
@@ -68,6 +79,13 @@ class MemoryStore:
 
     def flush(self, reports: Mapping[int, Report]) -> None:
         self.reports.update({i: r for i, r in reports.items() if i in self.rows["node"]})
+
+    def policy_versions(self, limit: int) -> Sequence[PolicyEntry]:
+        newest = sorted(self.rows["policy"].values(), key=lambda version: -version.id)[:limit]
+        return [PolicyEntry(one.id, one.actor, one.created_at, one.note, len(one.text)) for one in newest]
+
+    def policy_version(self, version_id: int) -> PolicyVersion | None:
+        return self.rows["policy"].get(version_id)
 
     def since(self, generation: int) -> Sequence[Committed]:
         return self.log[generation:]

@@ -36,3 +36,29 @@ def test_a_user_name_is_unique_and_renames_follow(t: Tailnet) -> None:
         users.create(t, UserWish("ana"), "test", NOW)
     assert users.rename(t, user.id, "bo", "test", NOW).name == "bo"
     assert "ana" not in t.by_user_name
+
+
+def test_role_and_groups_are_kept_audited_and_unchanged_when_equal(t: Tailnet) -> None:
+    user = users.create(t, UserWish("ana"), "test", NOW)
+    assert (user.role, user.groups) == ("member", ())
+    users.set_role(t, user.id, "network-admin", "test", NOW)
+    changed = users.set_groups(t, user.id, ["group:b", "group:a", "group:b"], "test", NOW)
+    assert (changed.role, changed.groups) == ("network-admin", ("group:a", "group:b"))
+    before = len(t.store.since(0))
+    assert users.set_groups(t, user.id, ["group:a", "group:b"], "test", NOW) == changed
+    assert users.set_role(t, user.id, "network-admin", "test", NOW) == changed
+    assert len(t.store.since(0)) == before
+    assert users.set_groups(t, user.id, [], "test", NOW).groups == ()
+
+
+@pytest.mark.parametrize("group", ["ops", "group:", "group:a b", "group:" + "x" * 129, "group:a,b", "tag:a"])
+def test_bad_groups(t: Tailnet, group: str) -> None:
+    user = users.create(t, UserWish("ana"), "test", NOW)
+    with pytest.raises(Invalid, match="is not a group"):
+        users.set_groups(t, user.id, [group], "test", NOW)
+
+
+def test_bad_roles(t: Tailnet) -> None:
+    user = users.create(t, UserWish("ana"), "test", NOW)
+    with pytest.raises(Invalid, match="there are owner, admin"):
+        users.set_role(t, user.id, "root", "test", NOW)

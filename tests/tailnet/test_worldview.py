@@ -22,3 +22,8 @@ def test_a_person_goes_by_the_address_or_else_by_the_name() -> None:
     assert person_of(User(1, "ana", NOW)).login == "ana"
     person = person_of(User(1, "ana", NOW, email="ana@example.com"))
     assert (person.login, person.name) == ("ana@example.com", "ana")
+
+
+def test_a_person_has_a_role_and_the_groups_of_the_provider() -> None:
+    person = person_of(User(1, "ana", NOW, role="admin", groups=("group:ops",)))
+    assert (person.role, person.groups) == ("admin", {"group:ops"})

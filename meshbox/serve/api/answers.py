@@ -13,6 +13,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
+from meshbox.policy.problem import PolicyError
 from meshbox.serve.api.call import Json, Listing
 
 CHUNK = 128
@@ -26,6 +27,7 @@ GRPC_CODES = {
     405: 12,
     408: 4,
     409: 6,
+    412: 9,
     413: 3,
     415: 3,
     422: 3,
@@ -48,12 +50,34 @@ async def encode(answer: Json | Listing) -> bytes:
     return b'{"%s":[%s]}' % (answer.name.encode(), b",".join(pieces))
 
 
-def success(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", headers=HEADERS)
+def success(body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, content_type="application/json", headers={**HEADERS, **(headers or {})})
 
 
-def refusal(status: int, message: str, headers: dict[str, str] | None = None, kind: str = "") -> web.Response:
-    """`kind` is the name of the error's class, for our own command line's exit code."""
+def place_of(error: PolicyError) -> Json:
+    """Where a policy is wrong, and each test that failed in the hosted service's form, for other programs."""
+    spot = error.spot
+    data = [
+        {
+            "user": failure.src,
+            "errors": list(failure.errors),
+            "line": failure.spot.line if failure.spot else None,
+            "column": failure.spot.column if failure.spot else None,
+        }
+        for failure in error.failures
+    ]
+    return {"line": spot.line if spot else None, "column": spot.column if spot else None, "data": data}
+
+
+def refusal(
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    kind: str = "",
+    more: Json | None = None,
+) -> web.Response:
+    """`kind` is the name of the error's class, for our own command line's exit code; `more` are fields that
+    only some errors have."""
     title = HTTPStatus(status).phrase
     body = {
         "code": GRPC_CODES.get(status, GRPC_INTERNAL),
@@ -64,6 +88,7 @@ def refusal(status: int, message: str, headers: dict[str, str] | None = None, ki
         "detail": message,
         "errors": [{"message": message}],
         "kind": kind,
+        **(more or {}),
     }
     return web.Response(
         status=status,

@@ -1,17 +1,19 @@
 """One API request, read and authorised, as the handlers see it.
 
 A handler is a plain function from a Call to what it answers: no sockets, no awaiting, so nothing can
-come between what it checks and what it changes. It reads fields by name; unknown ones are ignored.
+come between what it checks and what it changes. (Those about the policy wait for a check in another process;
+the desk they ask looks again before it changes anything.) It reads fields by name; unknown ones are ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.tailnet.tailnet import Tailnet
 
 Json = dict[str, Any]
@@ -27,6 +29,7 @@ class Context:
     the problems and doubts of the server's health; `facts()` is more for /status."""
 
     tailnet: Tailnet
+    desk: PolicyDesk
     server_url: str
     clock: Callable[[], float]
     started_at: float
@@ -46,8 +49,21 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """An answer with its version: the ETag of the answer, which a change may send back as If-Match."""
+
+    body: Json
+    etag: str
+
+
+Answer = Json | Listing | Marked
+Function = Callable[["Call"], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """`actor` says in the audit who did it; `path`, `query` and `body` are the request's fields."""
+    """`actor` says in the audit who did it; `path`, `query` and `body` are the request's fields; `if_match`
+    is the header, "" without one."""
 
     context: Context
     actor: str
@@ -55,6 +71,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    if_match: str = ""
 
     @property
     def tailnet(self) -> Tailnet:

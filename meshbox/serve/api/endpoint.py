@@ -8,6 +8,7 @@ becomes 500 with a request id that stands in the log beside the traceback, and n
 from __future__ import annotations
 
 import asyncio
+import inspect
 import secrets
 import time
 import traceback
@@ -20,9 +21,10 @@ from aiohttp import ClientPayloadError, web
 
 from meshbox import log
 from meshbox.errors import Busy, Malformed, MeshboxError, TooLarge, Unauthenticated
-from meshbox.serve.api.answers import encode, refusal, success
+from meshbox.policy.problem import PolicyError
+from meshbox.serve.api.answers import encode, place_of, refusal, success
 from meshbox.serve.api.audience import Audience
-from meshbox.serve.api.call import Call, Context, Json, Listing
+from meshbox.serve.api.call import Answer, Call, Context, Function, Marked
 from meshbox.serve.api.doors import Door
 
 PREFIX = "/api/v1"
@@ -32,8 +34,6 @@ BODY_LIMIT = 64 << 10
 
 BODY_DEADLINE = 15.0
 """Seconds for a body to arrive: one byte per second would hold a connection for a day."""
-
-Function = Callable[[Call], Json | Listing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +81,32 @@ class Handler:
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:
-            return success(await encode(await self._call(request)))
+            answer = await self._call(request)
+            if isinstance(answer, Marked):
+                return success(await encode(answer.body), {"ETag": f'"{answer.etag}"'})
+            return success(await encode(answer))
         except Busy as error:
             return refusal(error.status, str(error), {"Retry-After": str(error.retry_after)})
         except Unauthenticated as error:
             return refusal(error.status, str(error), {"WWW-Authenticate": "Bearer"})
         except TimeoutError:
             return refusal(408, f"the request did not arrive within {BODY_DEADLINE:.0f} seconds")
+        except PolicyError as error:
+            return refusal(error.status, error.told, kind=type(error).__name__, more=place_of(error))
         except MeshboxError as error:
             return refusal(error.status, str(error), kind=type(error).__name__)
         except Exception:
             return self._own_fault(request)
 
-    async def _call(self, request: web.Request) -> Json | Listing:
+    async def _call(self, request: web.Request) -> Answer:
         context, now, actor = self._context, self._context.clock(), "anyone"
         if self._endpoint.audience is not Audience.ANYONE:
             actor = self._door.actor(request, context, now)
         body = await _read_body(request, self._endpoint.body_limit)
-        return self._endpoint.function(
-            Call(context, actor, now, dict(request.match_info), dict(request.query), body)
-        )
+        if_match = request.headers.get("If-Match", "")
+        call = Call(context, actor, now, dict(request.match_info), dict(request.query), body, if_match)
+        answer = self._endpoint.function(call)
+        return await answer if inspect.isawaitable(answer) else answer
 
     def _own_fault(self, request: web.Request) -> web.Response:
         request_id = secrets.token_hex(6)

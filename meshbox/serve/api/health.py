@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshbox import __version__
 from meshbox.serve.api.audience import Audience
-from meshbox.serve.api.call import Call, Json
+from meshbox.serve.api.call import Call, Context, Json
 from meshbox.serve.api.endpoint import endpoint
 from meshbox.serve.api.moments import write_moment
 
@@ -17,6 +17,14 @@ def health(call: Call) -> Json:
         "problems": dict(problems),
         "doubts": dict(doubts),
     }
+
+
+def policy_word(context: Context) -> str:
+    """Which policy serves, in one word or a few."""
+    in_force = context.tailnet.in_force
+    if in_force.version is not None:
+        return f"version {in_force.version.id}"
+    return "none: everything is allowed" if in_force.document is None else "none: nothing is allowed"
 
 
 @endpoint("GET", "/status", Audience.ADMINISTRATOR)
@@ -32,6 +40,8 @@ def status(call: Call) -> Json:
         "nodesOnline": t.presence.online_count,
         "nodesExpired": len(t.expired),
         "sessions": t.presence.session_count,
+        "policy": policy_word(call.context),
+        "policyProblem": context.desk.fault,
         "registrationsWaiting": sum(entry.state == "waiting" for entry in t.pending.values()),
         **context.facts(),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from meshbox.serve.api.call import Json
 from meshbox.serve.api.moments import write_moment
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, Pending, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Pending, PolicyEntry, User
 from meshbox.tailnet.pending import PENDING_LIFE
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME
@@ -32,6 +32,8 @@ def user_json(user: User) -> Json:
         "providerId": f"{user.provider}/{user.subject}" if user.provider else "",
         "provider": user.provider,
         "profilePicUrl": user.picture_url,
+        "role": user.role,
+        "groups": list(user.groups),
     }
 
 
@@ -126,6 +128,16 @@ def pending_json(pending: Pending, server_url: str) -> Json:
         "createdAt": write_moment(pending.created_at),
         "expiration": write_moment(pending.created_at + PENDING_LIFE),
         "url": server_url.rstrip("/") + pending.path,
+    }
+
+
+def policy_entry_json(entry: PolicyEntry) -> Json:
+    return {
+        "version": str(entry.id),
+        "createdAt": write_moment(entry.created_at),
+        "actor": entry.actor,
+        "note": entry.note,
+        "size": entry.size,
     }
 
 

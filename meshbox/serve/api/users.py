@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshbox.errors import Invalid
 from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Call, Json, Listing
 from meshbox.serve.api.endpoint import endpoint
@@ -43,6 +44,23 @@ def create_user(call: Call) -> Json:
 def rename_user(call: Call) -> Json:
     user = find_user(call.tailnet, call.path["user"])
     return {"user": user_json(users.rename(call.tailnet, user.id, call.path["name"], call.actor, call.now))}
+
+
+@endpoint("POST", "/user/{user}/role", Audience.ADMINISTRATOR)
+def set_role(call: Call) -> Json:
+    user = find_user(call.tailnet, call.path["user"])
+    changed = users.set_role(call.tailnet, user.id, call.wants("role"), call.actor, call.now)
+    return {"user": user_json(changed)}
+
+
+@endpoint("POST", "/user/{user}/groups", Audience.ADMINISTRATOR)
+def set_groups(call: Call) -> Json:
+    """Replaces them all; `groups` must be there, so that a body with a typing error does not empty them."""
+    if "groups" not in call.body:
+        raise Invalid("groups: is missing; send [] to take the user out of all")
+    user = find_user(call.tailnet, call.path["user"])
+    changed = users.set_groups(call.tailnet, user.id, call.texts("groups"), call.actor, call.now)
+    return {"user": user_json(changed)}
 
 
 @endpoint("DELETE", "/user/{user}", Audience.ADMINISTRATOR)

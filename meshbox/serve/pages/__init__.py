@@ -7,13 +7,13 @@ from aiohttp import web
 from meshbox.serve.api.call import Context
 
 # Importing a module registers its pages.
-from meshbox.serve.pages import help, home, register
+from meshbox.serve.pages import help, home, register, ssh
 from meshbox.serve.pages.assets import PREFIX
 from meshbox.serve.pages.page import PAGES, AssetHandler, PageHandler
 
 __all__ = ["routes"]
 
-CONTENTS = (help, home, register)
+CONTENTS = (help, home, register, ssh)
 
 
 def routes(context: Context) -> list[web.RouteDef]:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from meshbox.store.steps import m0001_initial
+from meshbox.store.steps import m0001_initial, m0002_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +21,7 @@ class Migration:
     apply: Callable[[sqlite3.Connection], None]
 
 
-MIGRATIONS = (Migration(1, "initial", m0001_initial.apply),)
+MIGRATIONS = (
+    Migration(1, "initial", m0001_initial.apply),
+    Migration(2, "policies", m0002_policies.apply),
+)

@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from meshbox.cli.connection import SocketConnection
+from meshbox.config import Policy
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.hosting import application
+from meshbox.serve.policydesk import PolicyDesk
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
 from meshbox.tailnet.settings import DnsSettings, Settings
@@ -64,6 +66,7 @@ class Stand:
     problems: dict[str, str] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -120,8 +123,11 @@ class Stand:
         self.store: SqliteStore = open_store(self.directory / "db.sqlite", self.now)
         settings = Settings(dns=DnsSettings(base_domain=DOMAIN), prefix_v4=self.prefix)
         self.tailnet = Tailnet(settings, self.store, os.urandom, DerpMap(()), self.now)
+        self.desk = PolicyDesk(self.tailnet, self.policy, lambda: self.now)
+        await self.desk.start()
         context = Context(
             tailnet=self.tailnet,
+            desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
             started_at=self.now,

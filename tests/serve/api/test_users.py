@@ -21,6 +21,8 @@ def test_user_has_every_field_tools_read(stand: Stand) -> None:
             "providerId": "",
             "provider": "",
             "profilePicUrl": "https://x/y.png",
+            "role": "member",
+            "groups": [],
         }
     }
 
