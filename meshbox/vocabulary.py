@@ -70,6 +70,29 @@ EVENTS: dict[str, Event] = {
         "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
         "for the rest of it.",
     ),
+    "backup_created": Event(
+        "info",
+        "backup {path} made: {bytes} bytes in {seconds} s",
+        "A backup was made, checked and read back. `meshbox backup list` shows them all.",
+    ),
+    "backup_failed": Event(
+        "error",
+        "no backup was made: {reason}",
+        "The archives that are there were not touched. The text names the cause, usually a full disk or a "
+        "file that cannot be read. Once mended, `meshbox backup create` makes one now.",
+    ),
+    "backup_offsite_failed": Event(
+        "error",
+        "backup {path} is only on this machine: {reason}",
+        "The archive was made; its copy by restic failed with the words in the text. The next backup tries "
+        "again; `meshbox backup create` does it now.",
+    ),
+    "backup_restored": Event(
+        "warning",
+        "everything was restored from {path}",
+        "Somebody put a backup back. What it replaced lies beside, with names that end in .replaced-1. "
+        "Whatever happened after the backup was made is gone: devices that joined since have to join again.",
+    ),
     "certificate_obtained": Event(
         "info",
         "a certificate for {names} until {expires} ({reason})",

@@ -165,6 +165,12 @@ def certificate(status: Json) -> str:
     return f"{text}; {found['trouble']}" if found.get("trouble") else text
 
 
+def newest_backup(status: Json) -> str:
+    found = status.get("backup") or {}
+    made = str(found.get("at") or "never")
+    return f"{made}; {found['trouble']}" if found.get("trouble") else made
+
+
 STATUS = Kind(
     (
         Column("SERVER", lambda status: status.get("serverUrl")),
@@ -181,6 +187,7 @@ STATUS = Kind(
         Column("EXPIRED", lambda status: status.get("nodesExpired")),
         Column("WAITING", lambda status: status.get("registrationsWaiting")),
         Column("CERTIFICATE", certificate),
+        Column("BACKUP", newest_backup),
     ),
     name=lambda status: str(status.get("serverUrl")),
 )

@@ -40,6 +40,7 @@ COMMANDS = {
         "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN
     ),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
+    "backup": Lazy("meshbox.cli.backup", "backup", "Make, list, check and restore backups.", RUN),
     "users": Lazy(
         "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
     ),

@@ -50,6 +50,8 @@ EXIT_CODES = (
     ("14", "the database was written by a newer meshbox"),
     ("15", "the database is damaged, locked or not ours"),
     ("16", "no space, or the disk is read-only or failing"),
+    ("17", "a backup cannot be made, or an archive cannot be used"),
+    ("18", "the backup was made, its copy elsewhere failed"),
     ("130", "interrupted"),
 )
 

@@ -27,6 +27,10 @@ def check(config: Config) -> Iterator[Problem]:
     yield from _keys_and_prefixes(config)
     yield from _relay(config)
     yield from _certificates(config)
+    if config.backup.offsite.repository and config.backup.offsite.password_path is None:
+        yield Problem(
+            "backup.offsite.password_path", "is missing while backup.offsite.repository is set; give both"
+        )
 
 
 def advise(config: Config) -> Iterator[Problem]:

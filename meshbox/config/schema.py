@@ -232,6 +232,48 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class Offsite:
+    repository: str = key(
+        kinds.TEXT,
+        "",
+        "A restic repository that each backup is copied to, made when missing. Empty: none.",
+        example="sftp:backup@nas.example.com:/srv/meshbox",
+    )
+    password_path: Path | None = key(
+        optional(kinds.PATH), None, "File with the password of that repository. Keep it elsewhere as well."
+    )
+    environment_path: Path | None = key(
+        optional(kinds.PATH),
+        None,
+        "File of NAME=value lines for restic's environment, such as AWS_ACCESS_KEY_ID.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    directory: Path = key(kinds.PATH, STATE_DIR / "backups", "Where `meshbox backup create` puts archives.")
+    recipients: tuple[bytes, ...] = key(
+        listed(kinds.BACKUP_RECIPIENT),
+        (),
+        "Public keys that archives are encrypted to, from `meshbox backup keygen`; each private key alone "
+        "opens them and is only needed to restore. Empty: archives are not encrypted.",
+    )
+    keep_last: int = key(whole(1, 100_000), 3, "Of the archives, how many of the newest are kept.")
+    keep_daily: int = key(whole(0, 100_000), 14, "For how many days the last archive of the day is kept.")
+    keep_weekly: int = key(whole(0, 100_000), 8, "For how many weeks the last archive of the week is kept.")
+    keep_monthly: int = key(
+        whole(0, 100_000), 12, "For how many months the last archive of the month is kept."
+    )
+    max_age: float = key(
+        kinds.DURATION,
+        50 * 3600.0,
+        "A newest backup older than this is a warning of /health, as is none at all by then; 0 is no "
+        "warning.",
+    )
+    offsite: Offsite = section(Offsite, "A copy elsewhere, by restic.")
+
+
+@dataclass(frozen=True, slots=True)
 class Nameservers:
     global_: tuple[str, ...] = key(
         listed(network.RESOLVER),
@@ -409,6 +451,7 @@ class Config:
     node: Node = section(Node, "How long nodes stay.")
     derp: Derp = section(Derp, "Relays, for nodes that cannot reach each other directly.")
     database: Database = section(Database, "Where everything is kept.")
+    backup: Backup = section(Backup, "Copies of everything that must survive.")
     dns: Dns = section(Dns, "Names and resolvers.")
     log: Log = section(Log, "What is logged, and how.")
     policy: Policy = section(Policy, "Who may talk to whom.")

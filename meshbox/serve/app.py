@@ -23,6 +23,7 @@ from meshbox.secrets import load_or_create_key
 from meshbox.serve import api, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
+from meshbox.serve.backup.status import Watch
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
@@ -108,6 +109,9 @@ class App:
         self._relays: Relays | None = None
         self._started_at = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._backups = Watch(
+            config.state_dir, lambda: self.config.backup.max_age, time.time, self._started_at
+        )
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
 
@@ -133,7 +137,7 @@ class App:
             loop_lag=lambda: plant.pulse.lag,
             certificate=public_tls.failure,
             data_dir=config.database.sqlite.path.parent,
-            doubts={"certificate": public_tls.worry},
+            doubts={"certificate": public_tls.worry, "backup": self._backups.worry},
         )
         self.health = Health(probes, loop.time)
         self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
@@ -200,6 +204,7 @@ class App:
             loop_lag=lambda: plant.pulse.lag,
             certificate_left=lambda: public_tls.left,
             relay=relay.samples if relay is not None else tuple,
+            backups=self._backups.samples,
         )
         monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges))
         await self._sites.serve(monitor.routes(), self._bind(address, "metrics_listen_addr"))
@@ -247,7 +252,8 @@ class App:
         return f"{t.presence.online_count} of {len(t.nodes)} nodes online"
 
     def _facts(self) -> dict[str, object]:
-        return {"certificate": {} if self._tls is None else self._tls.facts()}
+        tls_facts = {} if self._tls is None else self._tls.facts()
+        return {"certificate": tls_facts, "backup": self._backups.facts()}
 
     def _count_certificate(self, result: str) -> None:
         self.plant.core.metrics.count("meshbox_certificate_renewals_total", result)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -51,6 +51,13 @@ def save(source: Path, target: Path) -> Inspection:
         raise Refused(f"{target} is the database itself: name another file for the backup")
     files.make_directory(target.parent)
     return snapshot.copy(source, target, _inspect)
+
+
+def inspect(path: Path) -> Inspection:
+    """Look a backup through where it lies. Raises NotFound, StoreBroken, StoreNewer."""
+    _require(path, "backup")
+    with explained(str(path)), closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        return _inspect(raw)
 
 
 def restore(backup: Path, path: Path, *, force: bool = False) -> Restored:
