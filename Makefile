@@ -7,6 +7,7 @@
 #   make lint       ruff and mypy --strict
 #   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
+#   make bench-derp the relay beside the official one, which is built first (Go)
 #   make docs       docs/config.md and docs/events.md, written from the code
 #   make venv       .venv, with .venv/bin/meshbox
 #
@@ -16,7 +17,7 @@
 ARGS ?=
 RUN := .venv/bin/python
 
-.PHONY: run demo test test-fast lint conformance bench docs venv clean
+.PHONY: run demo test test-fast lint conformance bench bench-derp docs venv clean
 
 venv:
 	@sh scripts/setup-venv.sh
@@ -43,6 +44,10 @@ conformance: venv
 
 bench: venv
 	@$(RUN) -m tests.bench
+
+bench-derp: venv
+	@sh scripts/build-derper.sh
+	@$(RUN) -m tests.bench.derp
 
 docs: venv
 	@$(RUN) -m meshbox.config.reference > docs/config.md.new && mv docs/config.md.new docs/config.md

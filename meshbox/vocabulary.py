@@ -273,6 +273,22 @@ EVENTS: dict[str, Event] = {
         "A client stopped reading its map stream, usually because its network has gone. It comes back by "
         "itself.",
     ),
+    "mesh_is_self": Event(
+        "info",
+        "{address} among mesh.peers is this relay itself",
+        "All relays of a region may have one list; nothing has to be done.",
+    ),
+    "mesh_peer_away": Event(
+        "warning",
+        "the relay {address} of this region cannot be reached: {reason}",
+        "Clients here and there do not reach each other through the relays. It is tried again every five "
+        "seconds; look whether it runs, and whether both have the same mesh key.",
+    ),
+    "mesh_peer_joined": Event(
+        "info",
+        "the relay {address} of this region is connected",
+        "Clients of both relays reach each other.",
+    ),
     "node_registered": Event(
         "info",
         "node {node} (id {node_id}) registered from {peer_ip}",

@@ -30,5 +30,5 @@ if [ "$clients/derpload/derpload" -nt "$load/main.go" ]; then
 else
     say "building the load generator"
     mkdir -p "$clients/derpload"
-    (cd "$load" && CGO_ENABLED=0 GOFLAGS=-mod=mod GOTOOLCHAIN=auto nice "$go" build -trimpath -o "$clients/derpload/derpload" .)
+    (cd "$load" && CGO_ENABLED=0 GOFLAGS= GOTOOLCHAIN=auto nice "$go" build -trimpath -o "$clients/derpload/derpload" .)
 fi

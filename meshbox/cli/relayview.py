@@ -61,6 +61,10 @@ def _time(seconds: float | None) -> str | None:
     return None if not seconds else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _mesh(relay: Json) -> list[str]:
+    return [f"{host} {'up' if is_up else 'away'}" for host, is_up in relay["mesh"].items()]
+
+
 RELAY_STATUS = Kind(
     (
         Column("VERSION", lambda relay: relay["version"]),
@@ -73,6 +77,9 @@ RELAY_STATUS = Kind(
         Column("CLIENTS", lambda relay: relay["clients"]),
         Column("AT HOME HERE", lambda relay: relay["homes"]),
         Column("ELSEWHERE IN REGION", lambda relay: relay["remoteClients"]),
+        Column(
+            "MESH", lambda relay: [f"{host} {'up' if up else 'away'}" for host, up in relay["mesh"].items()]
+        ),
         Column("PACKETS", lambda relay: f"{relay['packetsReceived']} in, {relay['packetsSent']} out"),
         Column(
             "DATA", lambda relay: f"{amount(relay['bytesReceived'])} in, {amount(relay['bytesSent'])} out"

@@ -72,6 +72,12 @@ class Identity:
         return encode(FrameType.SERVER_INFO, nonce, crypto_box_afternm(text, nonce, hello.secret))
 
 
+def seal_client_info(private: bytes, server_key: bytes, mesh_key: bytes, nonce: bytes) -> bytes:
+    """Nonce and box of our own hello to another relay of the region. `nonce` is 24 fresh random bytes."""
+    text = json.dumps({"version": PROTOCOL_VERSION, "meshKey": mesh_key.hex(), "CanAckPings": False}).encode()
+    return nonce + crypto_box_afternm(text, nonce, crypto_box_beforenm(server_key, private))
+
+
 def _read_info(key: NodeKey, secret: bytes, text: bytes) -> Hello:
     try:
         info = json.loads(text)

@@ -25,7 +25,10 @@ from meshbox.wire.derp import (
     MAX_PACKET,
     PING_BYTES,
     FrameType,
+    PresentFlags,
     check_length,
+    encode,
+    is_disco,
     pong,
 )
 from meshbox.wire.keys import KEY_BYTES, NodeKey
@@ -46,7 +49,7 @@ make us talk more than the asker."""
 FRAME_COST = 128
 """Bytes a frame is charged besides its own. Otherwise 16 MiB/s of 13-byte pings are a million frames."""
 
-MAX_FRAME = HEADER_BYTES + KEY_BYTES + MAX_PACKET
+MAX_FRAME = HEADER_BYTES + 2 * KEY_BYTES + MAX_PACKET
 """The longest frame that is kept until it is complete."""
 
 _HEAD = Struct(">BI32s6s")
@@ -78,7 +81,8 @@ class Link(Protocol):
 
 class Client:
     """`is_blocked` is the link's: its socket takes no more. `heard` are the keys it got packets from.
-    `bytes_in` and `bytes_out` are of packets, for those who look for who uses the relay most."""
+    `bytes_in` and `bytes_out` are of packets, for those who look for who uses the relay most. `presence` is
+    what other relays of the region are told of it. `is_mesh`: it is one of those relays."""
 
     __slots__ = (
         "_budget",
@@ -91,16 +95,28 @@ class Client:
         "is_blocked",
         "is_dirty",
         "is_home",
+        "is_mesh",
         "is_removed",
         "key",
         "link",
         "outbox",
+        "presence",
         "since",
         "twins",
     )
 
-    def __init__(self, key: NodeKey, link: Link, switch: Switch, budget: Bucket | None, now: float) -> None:
+    def __init__(
+        self,
+        key: NodeKey,
+        link: Link,
+        switch: Switch,
+        budget: Bucket | None,
+        now: float,
+        presence: bytes = b"",
+    ) -> None:
         self.key = key
+        self.presence = presence
+        self.is_mesh = bool(presence) and bool(presence[-1] & PresentFlags.MESH_PEER)
         self.link = link
         self.outbox = Outbox()
         self.heard: set[bytes] = set()
@@ -197,11 +213,13 @@ class Client:
             self._skip = max(0, length - len(rest))
             return length
         check_length(kind, length)
-        if kind in _MESH_ONLY:
+        if kind in _MESH_ONLY and not self.is_mesh:
             raise Malformed(f"relay frame {kind:#04x} from a client that is no relay")
         if len(rest) < length:
             return -1
-        if kind == FrameType.PING:
+        if kind == FrameType.FORWARD_PACKET:
+            self._forwarded(rest[:length], now)
+        elif kind == FrameType.PING:
             self._switch.counters.got_ping += 1
             if not self.outbox.pong:
                 # One answer waits at most; a flood of pings gets one per turn of the event loop.
@@ -209,7 +227,18 @@ class Client:
                 self._switch.wake(self)
         elif kind == FrameType.NOTE_PREFERRED:
             self._switch.note_home(self, rest[0] == 1, now)
+        elif kind == FrameType.WATCH_CONNS:
+            self._switch.watch(self)
+        elif kind == FrameType.CLOSE_PEER:
+            self._switch.close_peer(bytes(rest[:KEY_BYTES]))
         return length
+
+    def _forwarded(self, body: memoryview, now: float) -> None:
+        """Another relay passes on a packet for one of our clients: keys of source and destination, packet."""
+        packet = body[2 * KEY_BYTES :]
+        source, to = bytes(body[:KEY_BYTES]), bytes(body[KEY_BYTES : 2 * KEY_BYTES])
+        frames = encode(FrameType.RECV_PACKET, source, packet)
+        self._switch.take_forwarded(self, source, to, Run(frames, 1, is_disco(packet)), now)
 
     def _pay(self, cost: int, now: float) -> None:
         if self._budget is None:

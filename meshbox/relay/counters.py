@@ -7,12 +7,20 @@ without frame headers and keys.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 QUEUE_WEIGHT = 0.1
 """Of the newest value in the average of queueing times (derpserver.go)."""
 
-DropReason = Literal["unknown_dest", "gone_disconnected", "queue_head"]
+DropReason = Literal[
+    "unknown_dest",
+    "unknown_dest_on_fwd",
+    "gone_disconnected",
+    "queue_head",
+    "queue_tail",
+    "write_error",
+    "dup_client",
+]
 Kind = Literal["disco", "other"]
 
 
@@ -23,7 +31,7 @@ class Drops:
 
 
 def _every_drop() -> dict[tuple[DropReason, Kind], Drops]:
-    reasons: tuple[DropReason, ...] = ("unknown_dest", "gone_disconnected", "queue_head")
+    reasons: tuple[DropReason, ...] = get_args(DropReason)
     kinds: tuple[Kind, ...] = ("disco", "other")
     return {(reason, kind): Drops() for reason in reasons for kind in kinds}
 

@@ -93,8 +93,10 @@ class Outbox:
     def packets(self) -> int:
         return self.disco.packets + self.data.packets
 
-    def push_control(self, frame: bytes) -> None:
+    def push_control(self, frame: bytes) -> int:
+        """Gives how many wait now."""
         self._control.append(frame)
+        return len(self._control)
 
     def take_control(self) -> list[Piece]:
         frames: list[Piece] = list(self._control)

@@ -1,8 +1,9 @@
 """The switchboard: which key is connected where, and what goes to it.
 
 Pure: it owns no socket and no clock. A connection is a Client here; its `link` is how to reach the
-socket. Packets go to the active connection of a key; a packet for nobody is dropped, and only path
-discovery is answered, because only that is a question ("are you there?").
+socket. Packets go to the active connection of a key, or to another relay of the region that has it; a
+packet for nobody is dropped, and only path discovery is answered, because only that is a question ("are you
+there?").
 
 `dirty` lists the clients that have something to be written. Whoever feeds the clients calls
 `link.flush()` for each of them once per turn of its event loop.
@@ -13,13 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshbox.relay.client import FLUSH_AT, Client
-from meshbox.relay.counters import Counters
+from meshbox.relay.counters import Counters, DropReason
+from meshbox.relay.mesh import Elsewhere, Forwarder
 from meshbox.relay.queue import DEPTH, OVERHEAD, Run
 from meshbox.relay.twins import CLONE_WARNING, TWINS_LIMIT, Twins
-from meshbox.wire.derp import GoneReason, health, peer_gone
+from meshbox.wire.derp import GoneReason, health, peer_gone, peer_present
 
 SETTLE = 5.0
 """Seconds after connecting in which naming this relay home is no move (derpserver.go)."""
+
+
+CONTROL_LIMIT, MESH_CONTROL_LIMIT = 10_000, 1_000_000
+"""Control frames that wait for one client. Peers that come and go must not fill our memory through one that
+reads nothing; another relay is told of everybody at once and gets more room."""
 
 
 class Switch:
@@ -34,16 +41,19 @@ class Switch:
         self.homes = 0
         # Who was ever delivered a packet of a key, and so may hold a route to it through us.
         self._watchers: dict[bytes, set[Client]] = {}
+        # Relays that want to know who is connected here, and who is connected there.
+        self._observers: dict[Client, None] = {}
+        self._elsewhere = Elsewhere()
 
     @property
     def remote_count(self) -> int:
         """Keys that are connected to other relays of the region only."""
-        return 0
+        return sum(key not in self.active for key in self._elsewhere)
 
     @property
     def watcher_count(self) -> int:
         """Relays that want to know who is connected here."""
-        return 0
+        return len(self._observers)
 
     def add(self, client: Client, now: float) -> None:
         """A client passed the door; from now on packets for its key go to it."""
@@ -51,6 +61,8 @@ class Switch:
         self.counters.accepts += 1
         older = self.active.get(client.key)
         self.active[client.key] = client
+        for observer in self._observers:
+            self.tell(observer, peer_present(client.key, client.presence))
         if older is None:
             return
         twins = older.twins
@@ -73,10 +85,14 @@ class Switch:
         for key in client.heard:
             self._watchers[key].discard(client)
         client.heard.clear()
+        self._observers.pop(client, None)
         if client.twins is not None:
             self._remove_twin(client, client.twins)
-        else:
-            del self.active[client.key]
+            return
+        del self.active[client.key]
+        for observer in self._observers:
+            self.tell(observer, peer_gone(client.key, GoneReason.DISCONNECTED))
+        if client.key not in self._elsewhere:
             self._tell_watchers(client.key)
 
     def connections_of(self, key: bytes) -> tuple[Client, ...]:
@@ -93,12 +109,57 @@ class Switch:
     def deliver(self, source: Client, to: bytes, run: Run, now: float) -> None:
         """Queue a run for the key `to`, or drop it."""
         target = self.active.get(to)
-        if target is None:
-            self._refuse(source, to, run, now)
+        if target is not None:
+            self._queue(source.key, target, run, now)
             return
-        if source.key not in target.heard:
-            target.heard.add(source.key)
-            self._watchers.setdefault(source.key, set()).add(target)
+        way = self._elsewhere.way_to(to)
+        if way is not None:
+            way.forward(to, run)
+        else:
+            self._refuse(source, to, run, now)
+
+    # Other relays of the region
+
+    def watch(self, observer: Client) -> None:
+        """Another relay wants to know who is here, from now on."""
+        self._observers[observer] = None
+        for client in list(self.active.values()):
+            self.tell(observer, peer_present(client.key, client.presence))
+
+    def close_peer(self, key: bytes) -> None:
+        """Another relay wants this client to choose anew."""
+        for client in self.connections_of(key):
+            client.link.close("closed by a relay of the region")
+
+    def take_forwarded(self, relay: Client, source: bytes, to: bytes, run: Run, now: float) -> None:
+        """Another relay passed on a run for one of our clients."""
+        self.counters.packets_forwarded_in += run.packets
+        target = self.active.get(to)
+        if target is not None:
+            self._queue(source, target, run, now)
+        else:
+            self._refuse(relay, to, run, now, "unknown_dest_on_fwd")
+
+    def learn(self, key: bytes, way: Forwarder) -> None:
+        """The key is connected at the other end of that way."""
+        self._elsewhere.add(key, way)
+
+    def unlearn(self, key: bytes, way: Forwarder) -> None:
+        if self._elsewhere.remove(key, way) and key not in self.active:
+            self._tell_watchers(key)
+
+    def lose(self, way: Forwarder) -> None:
+        """There is no connection to that relay any more."""
+        for key in self._elsewhere.lose(way):
+            if key not in self.active:
+                self._tell_watchers(key)
+
+    # Inside
+
+    def _queue(self, source: bytes, target: Client, run: Run, now: float) -> None:
+        if source not in target.heard:
+            target.heard.add(source)
+            self._watchers.setdefault(source, set()).add(target)
         outbox = target.outbox
         if not (outbox.data.runs or outbox.disco.runs):
             outbox.since = now
@@ -119,8 +180,10 @@ class Switch:
             self.dirty.append(client)
 
     def tell(self, client: Client, frame: bytes) -> None:
-        client.outbox.push_control(frame)
+        waiting = client.outbox.push_control(frame)
         self.wake(client)
+        if waiting > (MESH_CONTROL_LIMIT if client.is_mesh else CONTROL_LIMIT):
+            client.link.close("reads nothing")
 
     def note_speech(self, client: Client, twins: Twins, now: float) -> None:
         """A frame came in on one of several connections of a key: it is the active one now."""
@@ -143,9 +206,11 @@ class Switch:
             else:
                 self.counters.home_moves_out += 1
 
-    def _refuse(self, source: Client, to: bytes, run: Run, now: float) -> None:
+    def _refuse(
+        self, source: Client, to: bytes, run: Run, now: float, reason: DropReason = "unknown_dest"
+    ) -> None:
         size = len(run.frames) - run.packets * OVERHEAD
-        self.counters.drop("unknown_dest", run.is_disco, run.packets, size)
+        self.counters.drop(reason, run.is_disco, run.packets, size)
         if not run.is_disco:
             return
         for _ in range(run.packets):

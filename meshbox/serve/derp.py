@@ -2,8 +2,9 @@
 
 Who may use it is asked of `admit`, with the node key the client has proved; if the question fails,
 the answer is no. Where the answer takes its time (another server is asked), `verify` gives it later, and
-the client's frames wait. `cut` ends a node's connections when it loses the right. `proved` is told of a
-connection whose client was admitted, so that it no longer counts as a stranger's.
+the client's frames wait. A client that shows `mesh_key` is another relay of the region: it is always
+admitted, and no rate limits it. `cut` ends a node's connections when it loses the right. `proved` is told of
+a connection whose client was admitted, so that it no longer counts as a stranger's.
 
 One timer looks after handshakes, keep-alives and stalled clients; one call per turn of the event
 loop writes what the turn has queued.
@@ -12,12 +13,14 @@ loop writes what the turn has queued.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from meshbox import log
+from meshbox.errors import Malformed
 from meshbox.relay.admit import Hello, Identity
 from meshbox.relay.budget import Bucket
 from meshbox.relay.client import MAX_FRAME, Client
@@ -25,8 +28,10 @@ from meshbox.relay.switch import Switch
 from meshbox.relay.wheel import Wheel
 from meshbox.serve.derplink import BUFFER_BYTES, DerpLink
 from meshbox.serve.head import RequestHead, short_answer
-from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION
+from meshbox.serve.websocket import Pipe
+from meshbox.wire.derp import NONCE_BYTES, PROTOCOL_VERSION, PresentFlags, presence_of
 from meshbox.wire.keys import NodeKey
+from meshbox.wire.websocket import accept_upgrade
 
 HANDSHAKE_DEADLINE = 10.0
 """Seconds from the upgrade to the client's hello (derpserver.go)."""
@@ -43,7 +48,8 @@ BYTES_PER_SECOND = 16.0 * 1024 * 1024
 BURST_SECONDS = 0.25
 
 UPGRADES = ("derp", "websocket")
-"""`Upgrade: WebSocket` without the subprotocol `derp` is what very old clients say and then speak raw."""
+SUBPROTOCOL = "derp"
+"""`Upgrade: WebSocket` without this subprotocol is what very old clients say and then speak raw."""
 
 SILENT_REASONS = ("cut", "refused", "shutdown")
 
@@ -66,6 +72,7 @@ class LinkCounters:
     malformed: int = 0
     handshake_timeouts: int = 0
     sclient_write_timeouts: int = 0
+    websocket_accepts: int = 0
 
 
 class DerpServer:
@@ -78,6 +85,7 @@ class DerpServer:
         proved: Callable[[asyncio.Transport], None] = lambda transport: None,
         limits: DerpLimits | None = None,
         verify: Verify | None = None,
+        mesh_key: bytes | None = None,
     ) -> None:
         self.identity = Identity(private_key)
         self.switch = Switch()
@@ -86,6 +94,7 @@ class DerpServer:
         self.blocked: set[DerpLink] = set()
         self._admit = admit
         self._verify = verify
+        self._mesh_key = mesh_key
         self._questions: set[asyncio.Task[None]] = set()
         self._proved = proved
         self._limits = limits or DerpLimits()
@@ -109,7 +118,20 @@ class DerpServer:
         # Fast start: the client already speaks DERP and would read an HTTP answer as a frame.
         is_fast = head.headers.get("derp-fast-start") == "1"
         greeting = self.identity.greeting if is_fast else self._accepted_answer + self.identity.greeting
-        link = DerpLink(self, transport, head.peer)
+        is_not_ideal = bool(head.headers.get("ideal-node"))
+        if _is_websocket(head):
+            transport.write(accept_upgrade(head.headers, SUBPROTOCOL))
+            pipe = Pipe(transport)
+            self.counters.websocket_accepts += 1
+            link = DerpLink(self, pipe, head.peer, is_not_ideal)
+            transport.set_protocol(pipe)
+            self._begin(link, self.identity.greeting, b"")
+            if leftover:
+                pipe.data_received(leftover)
+            return
+        self._begin(DerpLink(self, transport, head.peer, is_not_ideal), greeting, leftover)
+
+    def _begin(self, link: DerpLink, greeting: bytes, leftover: bytes) -> None:
         self._shaking[link] = self.now() + HANDSHAKE_DEADLINE
         self._arm()
         link.start(greeting, leftover)
@@ -118,6 +140,8 @@ class DerpServer:
         """A client said hello: its place at the switchboard, or None if it has none or has to wait for
         it. Raises Malformed."""
         hello = self.identity.open_client_info(client_info)
+        if self._is_mesh(hello):
+            return self._seat(link, hello, PresentFlags.MESH_PEER)
         if self._verify is not None:
             link.wait()
             question = asyncio.ensure_future(self._ask(self._verify, link, hello))
@@ -192,15 +216,23 @@ class DerpServer:
         log.emit_limited("derp_client_refused", link.peer, node=hello.key.short, peer_ip=link.peer)
         link.close("refused")
 
-    def _seat(self, link: DerpLink, hello: Hello) -> Client:
+    def _is_mesh(self, hello: Hello) -> bool:
+        if self._mesh_key is None or hello.mesh_key is None:
+            return False
+        return hmac.compare_digest(self._mesh_key, hello.mesh_key)
+
+    def _seat(self, link: DerpLink, hello: Hello, flags: int = 0) -> Client:
         now = self.now()
-        client = Client(hello.key, link, self.switch, self._budget(now), now)
+        budget = None if flags & PresentFlags.MESH_PEER else self._budget(now)
+        presence = _presence(link, hello, flags)
+        client = Client(hello.key, link, self.switch, budget, now, presence)
         self._shaking.pop(link, None)
         self.switch.add(client, now)
         # Before anything else: a prober takes any other frame here for a fault.
         link.send(self.identity.server_info(hello, os.urandom(NONCE_BYTES)))
         self._schedule_keep_alive(link, now)
-        self._proved(link.transport)
+        transport = link.transport
+        self._proved(transport.outer if isinstance(transport, Pipe) else transport)
         return client
 
     def _is_admitted(self, key: NodeKey) -> bool:
@@ -256,6 +288,14 @@ class DerpServer:
             self._schedule_keep_alive(link, now)
 
 
+def _presence(link: DerpLink, hello: Hello, flags: int) -> bytes:
+    flags |= PresentFlags.PROBER if hello.is_prober else 0
+    flags |= PresentFlags.NOT_IDEAL if link.is_not_ideal else 0
+    peername = link.transport.get_extra_info("peername")
+    port = int(peername[1]) if isinstance(peername, tuple) and len(peername) > 1 else 0
+    return presence_of(link.peer, port, flags or PresentFlags.REGULAR)
+
+
 def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]:
     """All have the same patience, so they are in the order of their deadlines."""
     for link, deadline in deadlines.items():
@@ -264,12 +304,17 @@ def _overdue(deadlines: dict[DerpLink, float], now: float) -> Iterator[DerpLink]
         yield link
 
 
-def _refusal(head: RequestHead) -> bytes | None:
+def _is_websocket(head: RequestHead) -> bool:
     wanted = head.headers.get("upgrade", "").lower()
-    if head.method != "GET" or wanted not in UPGRADES:
+    return wanted == "websocket" and head.has_token("sec-websocket-protocol", SUBPROTOCOL)
+
+
+def _refusal(head: RequestHead) -> bytes | None:
+    if head.method != "GET" or head.headers.get("upgrade", "").lower() not in UPGRADES:
         return short_answer(426, "DERP requires connection upgrade", [("Upgrade", "DERP")])
-    if wanted == "websocket" and head.has_token("sec-websocket-protocol", "derp"):
-        return short_answer(
-            501, "This relay does not speak DERP over WebSocket. Use the plain upgrade: DERP."
-        )
+    if _is_websocket(head):
+        try:
+            accept_upgrade(head.headers, SUBPROTOCOL)
+        except Malformed as error:
+            return short_answer(400, str(error))
     return None

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 
 from meshbox.errors import Malformed
 from meshbox.relay.client import FLUSH_AT, MAX_FRAME, SLACK, Client
+from meshbox.serve.buffered import feed
 from meshbox.wire.derp import HEADER, HEADER_BYTES, KEEP_ALIVE, FrameType, check_length
 
 if TYPE_CHECKING:
     from meshbox.serve.derp import DerpServer
 
-STALL = 2.0
-"""Seconds without progress after which a blocked client is dropped, as the official relay's write timeout."""
+STALL, MESH_STALL = 2.0, 30.0
+"""Seconds without progress after which a blocked client, or another relay, is dropped: the official relay's
+write timeouts."""
 
 READ_BYTES = 16 * 1024
 """Bytes read from one client before it is the next one's turn, see tls.READ_BYTES."""
@@ -44,7 +46,7 @@ LEAST_REST = 0.005
 
 
 class DerpLink(asyncio.BufferedProtocol):
-    """`client` is None until the handshake is done."""
+    """`client` is None until the handshake is done. `is_not_ideal`: it wanted another relay."""
 
     __slots__ = (
         "_moved_at",
@@ -54,11 +56,14 @@ class DerpLink(asyncio.BufferedProtocol):
         "_unsent",
         "_waits",
         "client",
+        "is_not_ideal",
         "peer",
         "transport",
     )
 
-    def __init__(self, server: DerpServer, transport: asyncio.Transport, peer: str) -> None:
+    def __init__(
+        self, server: DerpServer, transport: asyncio.Transport, peer: str, is_not_ideal: bool = False
+    ) -> None:
         self._server = server
         self.transport = transport
         self._tail = b""
@@ -68,6 +73,7 @@ class DerpLink(asyncio.BufferedProtocol):
         self._moved_at = 0.0
         self.client: Client | None = None
         self.peer = peer
+        self.is_not_ideal = is_not_ideal
 
     def start(self, greeting: bytes, leftover: bytes) -> None:
         """Take the connection over. `leftover` is what the client sent behind its request head."""
@@ -76,13 +82,7 @@ class DerpLink(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         _tune(transport.get_extra_info("socket"))
         transport.write(greeting)
-        rest = memoryview(leftover)
-        while rest:
-            buffer = self.get_buffer(-1)
-            count = min(len(buffer), len(rest))
-            buffer[:count] = rest[:count]
-            rest = rest[count:]
-            self.buffer_updated(count)
+        feed(self, leftover)
 
     # -- reading
 
@@ -189,11 +189,12 @@ class DerpLink(asyncio.BufferedProtocol):
             self.flush()
 
     def is_stalled(self, now: float) -> bool:
-        """Has the socket, blocked as it is, moved nothing for STALL?"""
+        """Has the socket, blocked as it is, moved nothing for too long?"""
         unsent = self._waiting()
         if unsent < self._unsent:
             self._unsent, self._moved_at = unsent, now
-        return now - self._moved_at >= STALL
+        patience = MESH_STALL if self.client is not None and self.client.is_mesh else STALL
+        return now - self._moved_at >= patience
 
     def _waiting(self) -> int:
         """Bytes in our buffer and the kernel's. The kernel's count moves with every acknowledgement; ours

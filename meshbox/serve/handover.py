@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from meshbox import log
+from meshbox.serve.buffered import feed
 from meshbox.wire.clienthello import HELLO_LIMIT, Incomplete, server_name
 
 MESSAGE_LIMIT = HELLO_LIMIT + 64 * 1024
@@ -196,14 +197,3 @@ class _Primed(asyncio.Protocol):
         cast(asyncio.Transport, transport).set_protocol(self._inner)
         if not transport.is_closing():
             feed(self._inner, self._received)
-
-
-def feed(protocol: asyncio.BufferedProtocol, received: bytes) -> None:
-    """Hand bytes to a buffered protocol as its transport would."""
-    rest = memoryview(received)
-    while rest:
-        buffer = cast(memoryview, protocol.get_buffer(-1))
-        count = min(len(buffer), len(rest))
-        buffer[:count] = rest[:count]
-        protocol.buffer_updated(count)
-        rest = rest[count:]

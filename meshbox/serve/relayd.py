@@ -32,6 +32,7 @@ from meshbox.serve.certificates import Certificate
 from meshbox.serve.derp import DerpLimits, DerpServer
 from meshbox.serve.derpfeed import Feed
 from meshbox.serve.derpgate import Gate
+from meshbox.serve.derpmesh import MeshLink, MeshSelf, parse_peer, read_mesh_key
 from meshbox.serve.derpverify import Verifier
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.guard import Caps, Guard
@@ -125,6 +126,7 @@ class RelayDaemon:
         self._verifier: Verifier | None = None
         self._stun: StunServer | None = None
         self._takeover: TakeOver | None = None
+        self._mesh: list[MeshLink] = []
         self._tls_counters = TlsCounters()
         self._names = BootstrapNames(_own_names(config), config.bootstrap_names)
         self.guard = Guard(
@@ -143,19 +145,24 @@ class RelayDaemon:
         private_key = load_or_create_key(config.private_key_path, os.urandom)
         self._certificate = self._make_certificate(NodeKey(public_of(private_key)))
         self.gate = Gate(config.state_dir, time.time)
-        self.derp = self._make_relay(private_key)
+        mesh_key = read_mesh_key(config.mesh.key_path) if config.mesh.key_path is not None else None
+        peers = [parse_peer(text) for text in config.mesh.peers]
+        self.derp = self._make_relay(private_key, mesh_key)
         self.gate.guard(self.derp)
         await self._open_clients()
         await self._open_http()
         self._open_stun()
         await self._open_desk()
+        if mesh_key is not None:
+            me = MeshSelf(private_key, self.derp.identity.public, mesh_key)
+            self._mesh = [MeshLink(self.derp, me, peer) for peer in peers]
         self._names.start()
         self._on_beat()
         gc.collect()
         gc.freeze()
         self._announce()
 
-    def _make_relay(self, private_key: bytes) -> DerpServer:
+    def _make_relay(self, private_key: bytes, mesh_key: bytes | None) -> DerpServer:
         config, admission = self.config, self.config.admission
         if admission.mode == "url":
             self._verifier = Verifier(admission.verify_url, admission.verify_fail_open)
@@ -166,6 +173,7 @@ class RelayDaemon:
             proved=self.guard.release,
             limits=DerpLimits(float(config.limits.bytes_per_second)),
             verify=self._verifier.allows if self._verifier else None,
+            mesh_key=mesh_key,
         )
 
     def _make_certificate(self, relay_key: NodeKey) -> Certificate | None:
@@ -279,6 +287,7 @@ class RelayDaemon:
             "pushedAt": self.gate.pushed_at or None,
             "homes": switch.homes,
             "remoteClients": switch.remote_count,
+            "mesh": {link.peer.host: link.is_up for link in self._mesh},
             "packetsReceived": counters.packets_received,
             "packetsSent": counters.packets_sent,
             "bytesReceived": counters.bytes_received,
@@ -340,6 +349,8 @@ class RelayDaemon:
             server.close()
         if self._takeover is not None:
             self._takeover.close()
+        for link in self._mesh:
+            link.close()
         if self._beat is not None:
             self._beat.cancel()
             self.gate.beat()

@@ -51,6 +51,7 @@ _CURRENT: Mapping[str, str] = {
 }
 
 _OURS: Mapping[str, str] = {
+    "derp_websocket_accepts": "Clients that came in a WebSocket.",
     "derp_sclient_write_timeouts": "Clients dropped because they read nothing.",
     "meshbox_relay_refused_total": "Clients that are not admitted.",
     "meshbox_relay_malformed_total": "Connections that broke the protocol.",
@@ -96,6 +97,7 @@ def samples(sources: Sources) -> Iterator[Sample]:
     yield from _current(sources)
     yield from _packets(counters)
     links = sources.links
+    yield Sample("derp_websocket_accepts", links.websocket_accepts)
     yield Sample("derp_sclient_write_timeouts", links.sclient_write_timeouts)
     yield Sample("meshbox_relay_refused_total", links.refused)
     yield Sample("meshbox_relay_malformed_total", links.malformed)

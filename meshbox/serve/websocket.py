@@ -1,6 +1,6 @@
 """A WebSocket between a protocol that wants a byte stream and the transport it arrives on.
 
-Browser clients reach `/ts2021` this way. The inner protocol writes to the Pipe as to a transport.
+Browser clients reach `/ts2021` and `/derp` this way. The inner protocol writes to the Pipe as to a transport.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 
 from meshbox.errors import PeerError
+from meshbox.serve.buffered import feed
 from meshbox.wire.websocket import NORMAL, Frames, close_frame, wrap
 
 
@@ -17,7 +18,7 @@ class Pipe(asyncio.Protocol, asyncio.Transport):
 
     def __init__(self, outer: asyncio.Transport) -> None:
         super().__init__()
-        self._outer = outer
+        self.outer = self._outer = outer
         self._frames = Frames()
         self._is_paused = False
         self.inner: asyncio.Protocol = asyncio.Protocol()
@@ -57,6 +58,22 @@ class Pipe(asyncio.Protocol, asyncio.Transport):
 
     # For the inner protocol
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """One that wants its bytes in a buffer of its own gets them there."""
+        self.inner = _Unbuffered(protocol) if isinstance(protocol, asyncio.BufferedProtocol) else protocol  # type: ignore[assignment]
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._outer.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._outer.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._outer.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        return self._outer.get_write_buffer_size()
+
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         self._outer.write(wrap(bytes(data)))
 
@@ -73,3 +90,17 @@ class Pipe(asyncio.Protocol, asyncio.Transport):
 
     def abort(self) -> None:
         self._outer.abort()
+
+
+class _Unbuffered(asyncio.Protocol):
+    """A buffered protocol that is given bytes."""
+
+    def __init__(self, inner: asyncio.BufferedProtocol) -> None:
+        self._inner = inner
+        self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
+        self.eof_received = inner.eof_received  # type: ignore[method-assign]
+        self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = inner.resume_writing  # type: ignore[method-assign]
+
+    def data_received(self, data: bytes) -> None:
+        feed(self._inner, data)

@@ -30,7 +30,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
+from ipaddress import ip_address
 from struct import Struct
 
 from meshbox.errors import Malformed
@@ -80,6 +81,16 @@ class GoneReason(IntEnum):
     """The answer to a packet for somebody who is not connected here."""
 
 
+class PresentFlags(IntFlag):
+    """What a relay is told of a client of another."""
+
+    REGULAR = 1
+    MESH_PEER = 2
+    PROBER = 4
+    NOT_IDEAL = 8
+    """It came here because the relay it wanted did not answer."""
+
+
 BODY_LIMITS: dict[int, tuple[int, int]] = {
     FrameType.CLIENT_INFO: (KEY_BYTES + NONCE_BYTES, MAX_CLIENT_INFO),
     FrameType.SEND_PACKET: (KEY_BYTES, KEY_BYTES + MAX_PACKET),
@@ -108,7 +119,7 @@ class Frame:
     body: bytes
 
 
-def encode(kind: int, *parts: bytes) -> bytes:
+def encode(kind: int, *parts: bytes | memoryview) -> bytes:
     """One frame; the body is the parts in their order."""
     body = b"".join(parts)
     return HEADER.pack(kind, len(body)) + body
@@ -120,6 +131,22 @@ def server_key(public: bytes) -> bytes:
 
 def peer_gone(key: bytes, reason: GoneReason) -> bytes:
     return encode(FrameType.PEER_GONE, key, bytes([reason]))
+
+
+def peer_present(key: bytes, presence: bytes) -> bytes:
+    """`presence` is as `presence_of` gives it."""
+    return encode(FrameType.PEER_PRESENT, key, presence)
+
+
+def presence_of(address: str, port: int, flags: int) -> bytes:
+    """Address (IPv4 as ::ffff:a.b.c.d; zeros when it is not one), port and flags of a client: 19 bytes."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        packed = bytes(16)
+    else:
+        packed = parsed.packed if parsed.version == 6 else bytes(10) + b"\xff\xff" + parsed.packed
+    return packed + port.to_bytes(2, "big") + bytes([flags])
 
 
 def pong(echo: bytes) -> bytes:

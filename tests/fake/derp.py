@@ -19,12 +19,14 @@ REQUEST = "GET /derp HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: 
 
 @dataclass(frozen=True)
 class Way:
-    """How to reach a relay. `fast` starts without waiting for an HTTP answer, as with a metacert."""
+    """How to reach a relay. `fast` starts without waiting for an HTTP answer, as with a metacert; `name` is
+    asked for in TLS."""
 
     port: int
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
     fast: bool = False
+    name: str | None = None
 
 
 @dataclass
@@ -56,7 +58,9 @@ class DerpClient:
     @classmethod
     async def knock(cls, way: Way, key: PrivateKey) -> DerpClient:
         """Up to and including ServerKey."""
-        reader, writer = await asyncio.open_connection(way.host, way.port, ssl=way.tls)
+        reader, writer = await asyncio.open_connection(
+            way.host, way.port, ssl=way.tls, server_hostname=way.name if way.tls else None
+        )
         client = cls(key, reader, writer, b"")
         writer.write((REQUEST + ("Derp-Fast-Start: 1\r\n" if way.fast else "") + "\r\n").encode())
         if not way.fast:

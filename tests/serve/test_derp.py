@@ -91,7 +91,7 @@ def test_the_normal_answer_has_what_clients_and_tools_look_for(run: Run) -> None
     [
         ("", b"426"),
         ("Upgrade: h2c\r\n", b"426"),
-        ("Upgrade: websocket\r\nSec-WebSocket-Protocol: derp\r\n", b"501"),
+        ("Upgrade: websocket\r\nSec-WebSocket-Protocol: derp\r\n", b"400"),
         ("Upgrade: WebSocket\r\n", b"101"),
         ("Upgrade: derp\r\n", b"101"),
     ],

@@ -39,29 +39,41 @@ def _unsigned(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x50
     )
 
 
+class Authority:
+    """An authority of its own, which is trusted where its file is. Certificates lie in its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "authority.pem"
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        root = (
+            _unsigned("Laboratory authority", "Laboratory authority", self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.path.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, name: str, address: IPv4Address, stem: str = "server") -> Issued:
+        """A server certificate for a DNS name and an address, in files that begin with `stem`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(address)])
+        certificate = (
+            _unsigned(name, "Laboratory authority", key)
+            .add_extension(names, critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        issued = Issued(self.path, self.directory / f"{stem}.pem", self.directory / f"{stem}.key")
+        issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        issued.key.touch(mode=0o600)
+        issued.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return issued
+
+
 def issue_certificate(directory: Path, name: str, address: IPv4Address) -> Issued:
     """Make an authority and a server certificate for a DNS name and an address."""
-    root_key = ec.generate_private_key(ec.SECP256R1())
-    root = (
-        _unsigned("Laboratory authority", "Laboratory authority", root_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(address)])
-    certificate = (
-        _unsigned(name, "Laboratory authority", key)
-        .add_extension(names, critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    issued = Issued(directory / "authority.pem", directory / "server.pem", directory / "server.key")
-    issued.authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    issued.key.touch(mode=0o600)
-    issued.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return issued
+    return Authority(directory).issue(name, address)
