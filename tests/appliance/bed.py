@@ -14,9 +14,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +104,6 @@ class Server:
         """The machine is switched off by whoever made it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a machine is plugged in."""
-
-    address: IPv4Address
-    private: bool = False
-
-
 class Bed(Lab):
     """A laboratory without a server: the machine that becomes one is bare."""
 
@@ -121,8 +112,10 @@ class Bed(Lab):
         self.machines: dict[str, Machine] = {}
         self._daemons: list[Daemon] = []
 
-    def machine(self, name: str, number: int) -> Machine:
-        """A bare Debian on the backbone, booted."""
+    def machine(
+        self, name: str, number: int, prepare: Callable[[Machine], None] = lambda machine: None
+    ) -> Machine:
+        """A bare Debian on the backbone, booted. `prepare` lays files on its disk before."""
         base, _ = images()
         host = self._keep(Host(name, self.directory / name))
         self.cables[name] = self.backbone.plug(host, self.network[number])
@@ -131,6 +124,9 @@ class Bed(Lab):
             "/etc/apt/sources.list.d/debian.sources", SOURCES.replace("203.0.113.3", str(self.network[3]))
         )
         machine.lay("/etc/apt/sources.list", "")
+        machine.lay("/etc/hostname", f"{name}\n")
+        machine.lay("/etc/resolv.conf", f"nameserver {self.network[4]}\n")
+        prepare(machine)
         self.machines[name] = machine
         machine.boot()
         return machine
