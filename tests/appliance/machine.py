@@ -1,12 +1,12 @@
-"""A bare Debian 13 that boots: systemd-nspawn on a throw-away copy of the base image, in a host's network namespace.
+"""A bare Debian 13 that boots: systemd-nspawn on a throw-away copy of an image, in a host's network namespace.
 
     vps = Machine(host, base)
     vps.boot()
     vps.run("systemctl", "is-system-running")
     vps.close()
 
-The container has systemd as its first process, its own users, mounts, services and firewall. Its disk is an overlay
-in memory that lives as long as the machine, over reboots too.
+The container has systemd as its first process, its own users, mounts, services and firewall. Its disk is an
+overlay in memory that lives as long as the machine, over reboots too.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from tests.world.clients import NEWEST, Client
 from tests.world.process import Daemon, eventually
 
 LINE = re.compile(r"^    (tailscale up --login-server \S+ --auth-key mb-auth-\w+-\w+)$", re.MULTILINE)
+INSTALL = "apt-get install -y --no-install-recommends"
 EXPOSURE = {"meshbox": 1.2, "meshbox-derp": 0.3, "meshbox-backup": 0.5, "meshbox-derp-refresh": 2.0}
 LOAD = Path(__file__).with_name("load.py")
 
@@ -50,9 +51,7 @@ def is_active(machine: Machine, unit: str = "meshbox.service") -> bool:
 
 def test_a_bare_machine_takes_the_packages_and_nothing_fails(vps: Machine) -> None:
     before = vps.listening()
-    said = vps.sh(
-        "apt-get install -y --no-install-recommends /srv/debs/meshbox_*.deb /srv/debs/meshbox-common_*.deb 2>&1"
-    )
+    said = vps.sh(f"{INSTALL} /srv/debs/meshbox_*.deb /srv/debs/meshbox-common_*.deb 2>&1")
     assert "Next: meshbox setup" in said
     assert vps.failed_units() == [] and vps.listening() == before
     vps.run("systemctl", "start", "meshbox.service")
@@ -136,8 +135,9 @@ def test_a_restart_refuses_nobody(private_bed: Bed, vps: Machine, url: str, ana:
 def test_it_comes_back_from_a_kill_and_from_hanging(vps: Machine, ana: Client) -> None:
     vps.run("systemctl", "kill", "--signal=KILL", "meshbox.service")
     eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is back after a kill")
-    vps.sh("mkdir -p /run/systemd/system/meshbox.service.d; cd /run/systemd/system/meshbox.service.d; "
-           "printf '[Service]\\nWatchdogSec=2s\\n' > t.conf; systemctl daemon-reload; systemctl restart meshbox")  # fmt: skip
+    drop_in = "/run/systemd/system/meshbox.service.d"
+    vps.sh(f"mkdir -p {drop_in}; printf '[Service]\\nWatchdogSec=2s\\n' > {drop_in}/test.conf")
+    vps.sh("systemctl daemon-reload; systemctl restart meshbox")
     restarts = vps.sh("systemctl show -P NRestarts meshbox")
     vps.run("systemctl", "kill", "--signal=STOP", "meshbox.service")
     eventually(lambda: vps.sh("systemctl show -P NRestarts meshbox") != restarts, 20, "the watchdog bites")
@@ -147,14 +147,13 @@ def test_it_comes_back_from_a_kill_and_from_hanging(vps: Machine, ana: Client) -
 
 
 def test_a_full_disk_loses_nothing_and_takes_nothing_down(vps: Machine, ana: Client) -> None:
-    vps.sh(
-        "dd if=/dev/zero of=/var/lib/fill bs=1M 2>/dev/null || true; dd if=/dev/zero of=/var/lib/fill2 bs=512 2>/dev/null || true"
-    )
+    for size in ("1M", "512"):
+        vps.run("dd", "if=/dev/zero", f"of=/var/lib/fill-{size}", f"bs={size}", check=False)
     refused = vps.run("meshbox", "users", "create", "carl", check=False)
     assert refused.code == 16, refused.text
     assert is_active(vps)
     ana.ping("ben")
-    vps.sh("rm /var/lib/fill /var/lib/fill2")
+    vps.sh("rm /var/lib/fill-*")
     vps.run("meshbox", "users", "create", "carl")
     eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is well again")
 

@@ -247,8 +247,8 @@ def test_a_second_machine_takes_over_from_a_backup(site: Site, now: Path) -> Non
     second.sh("apt-get install -y --no-install-recommends /srv/debs/*.deb")
     second.put(kept, "/srv")
     second.run("meshbox", "backup", "restore", "/srv/kept/backup", "--yes")
-    second.sh("systemctl start meshbox-derp-control.socket meshbox-derp-handover.socket meshbox-derp-stun.socket "
-              "meshbox-derp.service meshbox.socket meshbox.service")  # fmt: skip
+    sockets = "meshbox-derp-control.socket meshbox-derp-handover.socket meshbox-derp-stun.socket"
+    second.sh(f"systemctl start {sockets} meshbox-derp.service meshbox.socket meshbox.service")
     eventually(site.well, 20, "the second machine serves")
     site.ana.sees("ben", online=True, within=90)
     site.ana.ping("ben", within=60)

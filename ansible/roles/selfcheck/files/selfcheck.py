@@ -1,7 +1,7 @@
 """`python selfcheck.py HOST [--ca=FILE] [--closed=PORT]`: the server from outside, as clients will see it.
 
-One line per look, `ok` or `FAILED` with the reason and the way out; ends with 1 when one failed. Standard library only:
-it runs wherever ansible-playbook does.
+One line per look, `ok` or `FAILED` with the reason and the way out; ends with 1 when one failed. Standard
+library only: it runs wherever ansible-playbook does.
 """
 
 from __future__ import annotations
