@@ -27,7 +27,7 @@ LOAD = Path(__file__).with_name("load.py")
 AIM = 300.0
 """Seconds from a bare machine to two connected clients."""
 
-PREVIOUS = "HEAD"
+PREVIOUS = "0dd79bda4ec7"
 """The commit whose packages are upgraded from."""
 
 SCAN = """
