@@ -39,7 +39,7 @@ FIELDS: dict[str, str] = {
     "names": "the domains and addresses a certificate is for",
     "node": "a node: its name, or its key in short form where it has none",
     "node_id": "a node's number, which is never used again",
-    "path": "the path of a request",
+    "path": "the path of a request or of a file",
     "peer_ip": "the address somebody came from, after trusted proxies",
     "policy": "a version of the policy, by its number",
     "reason": "why, in words",
@@ -193,6 +193,17 @@ EVENTS: dict[str, Event] = {
         "The relay asks this URL for each client that connects and got no proper answer. Unless it fails "
         "open, new clients stay out; those connected stay.",
     ),
+    "dns_records_read": Event(
+        "info",
+        "{count} extra DNS records read from {path}",
+        "The file of dns.extra_records_path changed and every client was sent its records.",
+    ),
+    "dns_records_refused": Event(
+        "warning",
+        "extra DNS records were not taken over: {reason}",
+        "The file of dns.extra_records_path changed and cannot be used; the records read before stay in "
+        "force. Mend the file: it is looked at every second.",
+    ),
     "flush_failed": Event(
         "error",
         "reports of nodes could not be written: {err}",
@@ -293,6 +304,12 @@ EVENTS: dict[str, Event] = {
         "info",
         "node {node} (id {node_id}) registered from {peer_ip}",
         "A new device joined the tailnet.",
+    ),
+    "node_waiting": Event(
+        "info",
+        "node {node} (id {node_id}) from {peer_ip} waits for approval",
+        "A new device logged in, and node.approval asks that an administrator agrees. Look at it with "
+        "`meshbox nodes show`, then `meshbox nodes approve` or `meshbox nodes delete`.",
     ),
     "page_failed": Event(
         "error",

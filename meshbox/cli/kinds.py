@@ -15,6 +15,8 @@ def owner(item: Json) -> str:
 def state(node: Json) -> str:
     if node.get("expired"):
         return "expired"
+    if not node.get("approved", True):
+        return "waiting"
     return "online" if node.get("online") else "offline"
 
 
@@ -97,6 +99,7 @@ AUTH_KEYS = Kind(
         Column("OWNER", owner),
         Column("REUSABLE", lambda key: key["reusable"]),
         Column("EPHEMERAL", lambda key: key["ephemeral"]),
+        Column("PREAPPROVED", lambda key: key.get("preapproved"), is_wide=True),
         Column("USED", lambda key: key["used"]),
         Column("EXPIRES", lambda key: key.get("expiration"), is_time=True),
         Column("CREATED", lambda key: key.get("createdAt"), is_time=True),

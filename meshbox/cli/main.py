@@ -44,13 +44,27 @@ COMMANDS = {
     "users": Lazy(
         "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
     ),
-    "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
+    "nodes": Lazy(
+        "meshbox.cli.nodequestions", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK
+    ),
     "preauthkeys": Lazy(
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
     ),
     "auth": Lazy("meshbox.cli.auth", "auth", "List devices that wait, let them in, or reject them.", NETWORK),
+    "dns": Lazy(
+        "meshbox.cli.dns",
+        "dns",
+        "Show what names and resolvers nodes have, and ask a name as one of them.",
+        NETWORK,
+    ),
     "routes": Lazy(
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
+    ),
+    "notices": Lazy(
+        "meshbox.cli.notices",
+        "notices",
+        "List, set and delete notices that clients show their users.",
+        NETWORK,
     ),
     "policy": Lazy(
         "meshbox.cli.policy",
@@ -91,6 +105,7 @@ ALIASES = {
     "pre": "preauthkeys",
     "apikey": "apikeys",
     "api": "apikeys",
+    "notice": "notices",
     "gen": "generate",
 }
 """Headscale's other spellings."""

@@ -35,6 +35,7 @@ from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
+from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
@@ -130,6 +131,8 @@ class App:
         self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
+        watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
+        plant.pulse.add(watch.check)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
         probes = Probes(
@@ -233,6 +236,8 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            mapper=core.mapper,
+            ask=self.plant.control.questions.ask,
             desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
@@ -290,14 +295,14 @@ class App:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
         for server in self._servers:
             server.close()
+        for task in self._tasks:
+            task.cancel()
         if self._handover is not None:
             self._handover.close()
         if self._relays is not None:
             self._relays.close()
         if self._tls is not None:
             self._tls.close()
-        for task in self._tasks:
-            task.cancel()
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()

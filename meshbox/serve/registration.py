@@ -133,7 +133,9 @@ class Registration:
             person = Person(
                 user.id, user.email or user.name, user.display_name or user.name, user.picture_url
             )
-        self._reply(held, register_accepted(person))
+        if outcome.created and not node.is_approved:
+            log.emit("node_waiting", node=node.name, node_id=node.id, peer_ip=held.tunnel.peer)
+        self._reply(held, register_accepted(person, node.is_approved))
 
     def _ask_for_login(self, held: Held, pending: Pending) -> None:
         self._count("login_needed")

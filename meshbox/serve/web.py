@@ -52,7 +52,9 @@ class PublicPages:
         return [web.get("/key", self.key), web.get("/health", self.health)]
 
     async def key(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._key, content_type="application/json")
+        # A client in a browser asks from whatever page it is part of.
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return web.Response(body=self._key, content_type="application/json", headers=headers)
 
     async def health(self, request: web.Request) -> web.Response:
         """One word: what is wrong is not for strangers."""

@@ -86,7 +86,7 @@ class Peers:
         report = self._t.report(node.id)
         json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo, report.advertised_routes)))
         json["Machine"] = str(node.machine_key)
-        json["MachineAuthorized"] = True
+        json["MachineAuthorized"] = node.is_approved
         json["HomeDERP"] = report.home_derp
         json["DERP"] = derp_address(report.home_derp)
         json["Online"] = True

@@ -28,6 +28,7 @@ from meshbox.wire.keys import DiscoKey, NodeKey
 
 __all__ = [
     "CAP_ADMIN",
+    "CAP_AUTO_UPDATE",
     "CAP_FILE_SHARING",
     "CAP_SSH",
     "Hostinfo",
@@ -39,6 +40,7 @@ __all__ = [
 
 CAP_ADMIN = "https://tailscale.com/cap/is-admin"
 CAP_SSH = "https://tailscale.com/cap/ssh"
+CAP_AUTO_UPDATE = "default-auto-update"
 CAP_FILE_SHARING = "https://tailscale.com/cap/file-sharing"
 
 VERSION_LIMIT = 0xFFFF

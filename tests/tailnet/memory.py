@@ -12,7 +12,7 @@ import orjson
 import zstandard
 
 from meshbox.errors import Conflict
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyEntry, PolicyVersion, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Notice, PolicyEntry, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Committed, Delete, Kind, Put, Saved, Spend, Step
 
 
@@ -21,7 +21,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, Any]] = {
-            kind: {} for kind in ("user", "node", "auth_key", "api_key", "policy")
+            kind: {} for kind in ("user", "node", "auth_key", "api_key", "policy", "notice")
         }
         self.reports: dict[int, Report] = {}
         self.ids: dict[str, int] = {}
@@ -37,6 +37,7 @@ class MemoryStore:
             list(self.rows["auth_key"].values()),
             list(self.rows["api_key"].values()),
             max(self.rows["policy"].values(), key=lambda version: version.id, default=None),
+            list(self.rows["notice"].values()),
         )
 
     def new_id(self, kind: Kind) -> int:
@@ -65,6 +66,7 @@ class MemoryStore:
                 AuthKey: "auth_key",
                 ApiKey: "api_key",
                 PolicyVersion: "policy",
+                Notice: "notice",
             }
             if isinstance(step.value, PolicyVersion) and step.value.id in rows["policy"]:
                 raise Conflict(f"there is already a version {step.value.id} of the policy")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nacl.public import PrivateKey
 
 from meshbox.wire.derp import FrameType
 from tests.fake.derp import DerpClient
+from tests.fake.server import serving, write_config
 from tests.world.process import run
 from tests.world.relays import DERPER, Bench, Relay, free_port
 
@@ -114,6 +117,39 @@ def test_derpprobe_finds_nothing_wrong(bench: Bench, kinds: str) -> None:
     told = bench.tool(*argv, timeout=90)
     assert told.code == 0 and "bad:" not in told.text, told.text
     assert "good:" in told.text
+
+
+async def test_the_official_relay_asks_our_server_whom_to_admit(bench: Bench, tmp_path: Path) -> None:
+    known, stranger = PrivateKey(os.urandom(32)), PrivateKey(os.urandom(32))
+    (tmp_path / "control").mkdir()
+    async with serving(write_config(tmp_path / "control")) as server:
+        url = f"http://127.0.0.1:{server.door[1]}/verify"
+        asking = bench.derper("asking.test", "-verify-client-url", url, "-verify-client-url-fail-open=false")
+        node = server.node("laptop")
+        node.node_key = "nodekey:" + bytes(known.public_key).hex()
+        await node.register(server.auth_key())
+        client = await DerpClient.connect(asking.way, known)
+        assert await client.is_alive()
+        with pytest.raises(EOFError):
+            await DerpClient.connect(asking.way, stranger)
+        client.close()
+
+
+async def test_our_relay_asks_our_server_in_the_same_words(bench: Bench, tmp_path: Path) -> None:
+    known, stranger = PrivateKey(os.urandom(32)), PrivateKey(os.urandom(32))
+    (tmp_path / "control").mkdir()
+    async with serving(write_config(tmp_path / "control")) as server:
+        url = f"http://127.0.0.1:{server.door[1]}/verify"
+        loop = asyncio.get_running_loop()
+        asking = await loop.run_in_executor(None, lambda: bench.ours("asking.test", "--admit", url))
+        node = server.node("laptop")
+        node.node_key = "nodekey:" + bytes(known.public_key).hex()
+        await node.register(server.auth_key())
+        client = await DerpClient.connect(asking.way, known)
+        assert await client.is_alive()
+        with pytest.raises(EOFError):
+            await DerpClient.connect(asking.way, stranger)
+        client.close()
 
 
 def wait_for_mesh(relays: list[Relay]) -> None:

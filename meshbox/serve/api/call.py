@@ -9,17 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
 from meshbox.serve.policydesk import PolicyDesk
+from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
 
 Json = dict[str, Any]
 
 LIST_LIMIT = 512
 """Entries of a list in a request; the longest that makes sense is a node's tags or routes."""
+
+
+class Ask(Protocol):
+    """Ask a node's client (serve/questions.py)."""
+
+    def __call__(self, node: Node, question: Callable[[str], Json], within: float) -> Awaitable[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class Context:
     the problems and doubts of the server's health; `facts()` is more for /status."""
 
     tailnet: Tailnet
+    mapper: Mapper
+    ask: Ask
     desk: PolicyDesk
     server_url: str
     clock: Callable[[], float]

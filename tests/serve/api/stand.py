@@ -20,12 +20,15 @@ from aiohttp import web
 
 from meshbox.cli.connection import SocketConnection
 from meshbox.config import Policy
+from meshbox.errors import Unreachable
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
+from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.settings import DnsSettings, Settings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import DerpMap
@@ -36,6 +39,11 @@ T = TypeVar("T")
 URL = "https://mesh.example.org"
 DOMAIN = "mesh.internal"
 WIDE = IPv4Network("100.64.0.0/10")
+
+
+async def nobody_answers(node: Node, question: Callable[[str], Any], within: float) -> bytes:
+    assert question("https://ctl/x")["URL"]
+    raise Unreachable(f"node {node.name} is not connected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,8 @@ class Stand:
         await self.desk.start()
         context = Context(
             tailnet=self.tailnet,
+            mapper=Mapper(self.tailnet),
+            ask=nobody_answers,
             desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
