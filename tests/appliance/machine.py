@@ -1,4 +1,4 @@
-"""A bare Debian 13 that boots: systemd-nspawn on a throw-away copy of an image, in a host's network namespace.
+"""A bare Debian 13 that boots: systemd-nspawn on a throw-away copy of an image, in a host's namespace.
 
     vps = Machine(host, base)
     vps.boot()
