@@ -27,7 +27,7 @@ LOAD = Path(__file__).with_name("load.py")
 AIM = 300.0
 """Seconds from a bare machine to two connected clients."""
 
-PREVIOUS = "0dd79bda4ec7"
+PREVIOUS = "4be278e7dc1c"
 """The commit whose packages are upgraded from."""
 
 SCAN = """
