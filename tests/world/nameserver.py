@@ -28,6 +28,7 @@ def main() -> None:
     door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     door.bind((sys.argv[1], 53))
     address = IPv4Address(sys.argv[2])
+    print("ready", flush=True)
     while True:
         query, asker = door.recvfrom(4096)
         door.sendto(answer(query, address), asker)

@@ -45,7 +45,7 @@ def test_a_key_expires_by_its_date_and_is_renewed_from_afar(net: Net, guests: Gu
 def test_logins_last_as_long_as_configured_and_tagged_ones_for_ever(settings: Net, guests: Guests) -> None:
     net = settings
     net.server.reconfigure(node={"expiry": "180d", "ephemeral": EPHEMERAL})
-    guest = guests.join("mortal")
+    guest = guests.join("lasting")
     expiry = time.strptime(guest.status()["Self"]["KeyExpiry"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs(time.mktime(expiry) - time.timezone - time.time() - 180 * 86400) < 86400
     tagged = guests.join("eternal", key=net.server.create_key("lab", "--tags", "tag:server"))
