@@ -443,6 +443,19 @@ EVENTS: dict[str, Event] = {
         "A request of a client could not be answered. If the text names the disk or the database, look "
         "there; if it is a traceback, report it.",
     ),
+    "router_answers": Event(
+        "info",
+        "{node} answers again and stands by for its routes",
+        "A node that shares a route with others gave no sign of life for a while and does now. Routes stay "
+        "where they are: each move breaks connections.",
+    ),
+    "router_silent": Event(
+        "warning",
+        "{node} gave no sign of life within {seconds} seconds: another router carries its routes",
+        "A node that shares a route with others is connected but its client does not answer: the machine "
+        "hangs or lost its network. If no other router is well, it keeps its routes. `meshbox routes list` "
+        "shows who carries what; node.routes.ha sets how often routers are asked.",
+    ),
     "server_started": Event(
         "info",
         "meshbox {version} listens on {address} and is reached at {url}",

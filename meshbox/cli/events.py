@@ -18,7 +18,7 @@ from meshbox.cli.lives import rfc3339
 from meshbox.cli.options import Options
 from meshbox.cli.output import Column, Json, Kind, say, write_list
 from meshbox.cli.text import clean
-from meshbox.errors import Invalid, MeshboxError, Unreachable
+from meshbox.errors import Invalid, Unreachable
 
 WAIT = 20
 """Seconds the server holds an answer back while we follow; less than a request may take."""
@@ -159,35 +159,35 @@ def _is_in_journal(options: Options, source: str) -> bool:
     return is_told and journal.has_any()
 
 
-def _asked(options: Options, wish: Wish, after: int = 0, wait: int = 0) -> tuple[list[Json], int, int]:
-    """(events, cursor, how many were missed)"""
-    count = str(wish.count) if wish.count and not after else ""
+def _asked(options: Options, wish: Wish, place: Json | None = None) -> tuple[list[Json], Json]:
+    """Events, and the rest of the answer, which is the `place` to go on from: then the server holds its
+    answer back until there is one."""
+    onward = {} if place is None else {"after": str(place["cursor"]), "run": place["run"], "wait": str(WAIT)}
     answer = connect(options).get(
         "events",
-        after=str(after) if after else "",
-        wait=str(wait) if wait else "",
-        limit=count,
+        limit=str(wish.count) if wish.count and place is None else "",
         node=wish.node,
         user=wish.user,
         event=",".join(wish.events),
         since=_written(wish.since),
+        **onward,
     )
-    return answer["events"], int(answer["cursor"]), int(answer["missed"])
+    return answer["events"], answer
 
 
 def _followed(options: Options, wish: Wish) -> Iterator[Json]:
     """Also over a restart of the server."""
-    found, cursor, _ = _asked(options, wish)
+    found, place = _asked(options, wish)
     yield from found
     while True:
         try:
-            found, cursor, missed = _asked(options, wish, cursor, WAIT)
-        except MeshboxError as error:
+            found, place = _asked(options, wish, place)
+        except Unreachable as error:
             say(options, f"{error}; trying again")
             time.sleep(PAUSE)
             continue
-        if missed:
-            say(options, f"{missed} events were lost: the server remembers two thousand")
+        if place["missed"]:
+            say(options, f"{place['missed']} events were lost: the server remembers two thousand")
         yield from found
 
 

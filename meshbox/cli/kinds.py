@@ -86,7 +86,7 @@ ROUTES = Kind(
         Column("ROUTE", lambda route: route["route"]),
         Column("NODE", lambda route: route["node"]),
         Column("STATE", lambda route: route["state"]),
-        Column("ONLINE", lambda route: route["online"]),
+        Column("HEALTH", lambda route: route["health"]),
         Column("NODE ID", lambda route: route["nodeId"], is_wide=True),
     ),
     name=lambda route: str(route["route"]),

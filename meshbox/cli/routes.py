@@ -25,7 +25,8 @@ node_argument = click.argument("node", shell_complete=complete_nodes)
 def list_routes(options: Options, node: str) -> None:
     """List routes: who offers them, who carries them now, and which wait for approval.
 
-    Of several routers for one network one is primary; the others stand by and take over when it goes.
+    Of several routers for one network one is primary; the others stand by and take over when it goes, or
+    when it is connected but silent (node.routes.ha.probe_interval).
     """
     api = connect(options)
     found = api.get("route")["routes"]

@@ -14,6 +14,9 @@ TAILSCALE_ULA = IPv6Network("fd7a:115c:a1e0::/48")
 SOCKET_PATH_MAX = 107
 """Bytes the system takes for the path of a unix socket (sun_path without its final zero)."""
 HTTP_PORT = 80
+SHORTEST_PROBES = 2.0
+SHORTEST_ANSWER = 1.0
+"""Seconds. Phones and distant sites need this long to answer on a bad day."""
 SHORT_ABSENCE = 65.0
 """Seconds. A client needs up to a minute to notice a dead connection and come back."""
 
@@ -30,6 +33,21 @@ def check(config: Config) -> Iterator[Problem]:
     if config.backup.offsite.repository and config.backup.offsite.password_path is None:
         yield Problem(
             "backup.offsite.password_path", "is missing while backup.offsite.repository is set; give both"
+        )
+    yield from _probes(config)
+
+
+def _probes(config: Config) -> Iterator[Problem]:
+    ha = config.node.routes.ha
+    if 0 < ha.probe_interval < SHORTEST_PROBES:
+        yield Problem(
+            "node.routes.ha.probe_interval",
+            f"is below {SHORTEST_PROBES:.0f} seconds; use 0 to ask no router for signs of life",
+        )
+    elif ha.probe_interval and not SHORTEST_ANSWER <= ha.probe_timeout < ha.probe_interval:
+        yield Problem(
+            "node.routes.ha.probe_timeout",
+            f"wants at least {SHORTEST_ANSWER:.0f} s and less than node.routes.ha.probe_interval",
         )
 
 
@@ -226,6 +244,9 @@ def _handover(config: Config) -> Iterator[Problem]:
 
 def _certificates(config: Config) -> Iterator[Problem]:
     acme = config.acme
+    if bool(acme.eab_key_id) != (acme.eab_key_path is not None):
+        given, missing = ("id", "path") if acme.eab_key_id else ("path", "id")
+        yield Problem(f"acme.eab_key_{missing}", f"is missing while acme.eab_key_{given} is set; give both")
     has_https = config.server_url.startswith("https:")
     if config.http.listen_addr is not None and config.server_url and not has_https:
         yield Problem(

@@ -20,6 +20,7 @@ from meshbox.config.keys import key, section
 from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
 from meshbox.config.overrides import OVERRIDE, Override
+from meshbox.config.routers import Routes
 from meshbox.config.upkeep import Acme, Audit, Backup, Http
 from meshbox.errors import Problem
 
@@ -74,6 +75,7 @@ class Node:
         "approve`, need not wait.",
     )
     ephemeral: Ephemeral = section(Ephemeral, "Nodes that are deleted when they go away.")
+    routes: Routes = section(Routes, "Nodes that carry networks for others.")
 
 
 @dataclass(frozen=True, slots=True)

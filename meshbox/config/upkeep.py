@@ -41,6 +41,15 @@ class Acme:
         "Kind of certificate to ask for, such as tlsserver or shortlived, where the authority has it. Empty: "
         "shortlived for IP addresses, otherwise its default.",
     )
+    eab_key_id: str = key(
+        kinds.TEXT,
+        "",
+        "For an authority that wants to know whose the account is (external account binding, as ZeroSSL and "
+        "Google): the key id it gave you.",
+    )
+    eab_key_path: Path | None = key(
+        optional(kinds.PATH), None, "File with the HMAC key that belongs to it, in base64url."
+    )
     ca_path: Path | None = key(
         optional(kinds.PATH),
         None,

@@ -62,6 +62,13 @@ class Compiled:
         shown = self.routes.shown(viewer, self.visibility.mark_of(viewer))
         return {router: routes for router, routes in shown.items() if seen >> router & 1}
 
+    def usable_connectors(self, viewer: int) -> View:
+        """The app connectors that the viewer sees and may reach the internet by."""
+        if not self.index.connectors or viewer not in self.index.devices:
+            return 0
+        usable = self.routes.connectors(self.visibility.mark_of(viewer)) & self.visibility.view(viewer)
+        return usable & ~bit(viewer)
+
     def self_caps(self, device_id: int) -> Caps:
         return self_caps(self.document, self.resolver, self.index.devices[device_id])
 
@@ -109,7 +116,7 @@ class Compiled:
         known = self.index.devices.get(device_id)
         if known is not None and device is not None and _is_beside(known, device):
             return True
-        has_routes = any(one is not None and one.routes for one in (known, device))
+        has_routes = any(one is not None and _routes(one) for one in (known, device))
         return self.table.can_follow and not has_routes and not self.index.routes_own_addresses
 
     def _beside(self, device: Device) -> Compiled:
@@ -161,7 +168,11 @@ def compile_policy(document: Document | None, world: World) -> Compiled:
 def _routes_of(index: Index, device_id: int) -> bool:
     """Does the device carry or wait to carry anything for others?"""
     device = index.devices.get(device_id)
-    return device is not None and bool(device.routes)
+    return device is not None and _routes(device)
+
+
+def _routes(device: Device) -> bool:
+    return bool(device.routes) or device.is_connector
 
 
 def _is_beside(known: Device, device: Device) -> bool:

@@ -48,7 +48,7 @@ def place_of(index: Index, device_id: int) -> Place:
         device_id,
         index.spans_of(device_id),
         tuple(map(span_of_prefix, device.subnet_routes)),
-        bool(device.exit_routes),
+        bool(device.exit_routes) or device.is_connector,
     )
 
 

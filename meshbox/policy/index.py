@@ -23,7 +23,8 @@ _Places = dict[Family, list[tuple[int, int]]]
 
 class Index:
     """`routers` maps each approved route, exit routes too, to the devices that may carry it, first in
-    line first; `with_routes` are the devices that have a subnet route."""
+    line first; `with_routes` are the devices that have a subnet route, `connectors` those that are app
+    connectors."""
 
     __slots__ = (
         "_over",
@@ -31,6 +32,7 @@ class Index:
         "_spans",
         "by_tag",
         "by_user",
+        "connectors",
         "devices",
         "everyone",
         "routers",
@@ -46,6 +48,7 @@ class Index:
         self.everyone: View = 0
         self.tagged: View = 0
         self.with_routes: View = 0
+        self.connectors: View = 0
         self._places: _Places = {4: [], 6: []}
         self._spans: dict[int, tuple[Span, ...]] = {}
         self._over: tuple[tuple[View, View], ...] | None = None
@@ -79,6 +82,7 @@ class Index:
         new.everyone &= away
         new.tagged &= away
         new.with_routes &= away
+        new.connectors &= away
         if device.user_id is not None:
             _drop(new.by_user, device.user_id, away)
         for tag in {fold_tag(tag) for tag in device.tags}:
@@ -126,8 +130,8 @@ class Index:
         return found
 
     def exits(self) -> View:
-        """The devices with an approved exit route."""
-        found = 0
+        """The devices that the internet lies behind: with an approved exit route, or as app connectors."""
+        found = self.connectors
         for text in DEFAULT_ROUTES:
             for router in self.routers.get(ip_network(text), ()):
                 found |= bit(router)
@@ -177,6 +181,8 @@ class Index:
             self.by_user[device.user_id] = self.by_user.get(device.user_id, 0) | own
         if device.subnet_routes:
             self.with_routes |= own
+        if device.is_connector:
+            self.connectors |= own
         for route in device.routes:
             self.routers[route] = self._in_line(route, (*self.routers.get(route, ()), device.id))
 
@@ -194,6 +200,7 @@ class Index:
         new.by_tag = dict(self.by_tag)
         new.routers = dict(self.routers)
         new.everyone, new.tagged, new.with_routes = self.everyone, self.tagged, self.with_routes
+        new.connectors = self.connectors
         new._places = dict(self._places)
         new._spans = dict(self._spans)
         return new

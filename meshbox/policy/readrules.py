@@ -16,7 +16,17 @@ _BRACKETS = re.compile(r"\[([^\]]*)\](/[0-9]+)?", re.ASCII)
 OWN_DOMAIN = "tailscale.com"
 GRANTABLE = frozenset(
     f"tailscale.com/cap/{name}"
-    for name in ("drive", "golink", "kubernetes", "relay", "secrets", "tailsql", "tsidp", "webui")
+    for name in (
+        "drive",
+        "file-send",
+        "golink",
+        "kubernetes",
+        "relay",
+        "secrets",
+        "tailsql",
+        "tsidp",
+        "webui",
+    )
 )
 """Capabilities of the client's own domain that people may hand out. The rest (funnel, ingress,
 relay-target ...) are made by the server: granted by hand they would open doors no rule shows."""

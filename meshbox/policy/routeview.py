@@ -87,6 +87,10 @@ class RouteView:
         """The routes that a device carries for everybody."""
         return [route for route in self._routes if self.index.primary(route) == device_id]
 
+    def connectors(self, mark: Mark) -> View:
+        """The app connectors by which a device that stands so to the rules may reach the internet."""
+        return self._exits_for(mark) & self.index.connectors
+
     def _carrier(self, route: Prefix, rule: RouteRule, viewer: int, mark: Mark) -> int | None:
         """The router on which the viewer is shown the route; None: on none."""
         index = self.index

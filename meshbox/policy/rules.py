@@ -30,9 +30,12 @@ Ports = tuple[PortRange, ...]
 COMPANIONS = {
     "tailscale.com/cap/drive": "tailscale.com/cap/drive-sharer",
     "tailscale.com/cap/relay": "tailscale.com/cap/relay-target",
+    "tailscale.com/cap/file-send": "https://tailscale.com/cap/file-sharing-target",
 }
-"""Granting the first, the destinations must show the second to the sources: clients find shares and relays
-by it."""
+"""Granting the first, the destinations must show the second to the sources: clients find shares, relays and
+whom to send files by it."""
+WIRE_NAMES = {"tailscale.com/cap/file-send": "https://tailscale.com/cap/file-send"}
+"""Capabilities that clients know by a name no policy may hold: it is older than the form of names today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +251,11 @@ class Table:
     def _app(
         self, grant: Grant, origin: Origin, source: Source, others: tuple[Dest, ...]
     ) -> Iterator[AnyRule]:
+        app = {WIRE_NAMES.get(name, name): values for name, values in grant.app.items()}
         if others:
-            yield Rule(origin, source, others, caps=grant.app)
+            yield Rule(origin, source, others, caps=app)
         if len(others) < len(grant.dst):
-            yield SelfRule(origin, source, caps=grant.app)
+            yield SelfRule(origin, source, caps=app)
         for capability, companion in COMPANIONS.items():
             if capability not in grant.app:
                 continue

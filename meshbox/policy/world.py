@@ -42,7 +42,7 @@ class Device:
     """`advertised` is what it offers to route, `routes` what of that is approved and so in force, exit
     routes included. `created` decides which of several routers for a prefix is first in line,
     `is_online` whether it is passed over, `carries` are the routes it keeps while it is online, whoever
-    comes back."""
+    comes back. `is_connector` says that it offers to be an app connector (policy/connectors.py)."""
 
     id: int
     user_id: int | None = None
@@ -56,6 +56,7 @@ class Device:
     carries: tuple[Prefix, ...] = ()
     os: str = ""
     attributes: tuple[tuple[str, Attribute], ...] = ()
+    is_connector: bool = False
 
     @property
     def subnet_routes(self) -> tuple[Prefix, ...]:

@@ -168,12 +168,14 @@ class App:
     async def _open_public(self, plant: Plant, public_tls: PublicTls, noise_public: bytes) -> None:
         core, context = plant.core, self._context(plant.core)
         public = PublicPages(core, self.health, noise_public)
+        # One for both: a guess is a guess, whichever way it comes.
+        door = TokenDoor(public.address_of)
         upgrades = {"/ts2021": plant.control.upgrade}
         routes = [
             *public.routes(),
             *public_tls.challenges.routes(),
-            *pages.routes(context),
-            *api.routes(context, TokenDoor(public.address_of)),
+            *pages.routes(context, door),
+            *api.routes(context, door),
         ]
         if self._relay is not None:
             upgrades["/derp"] = self._relay.derp.upgrade
@@ -316,6 +318,7 @@ class App:
         if self._plant is not None:
             self._plant.control.close()
             self._plant.pulse.stop()
+            self._plant.router_check.stop()
             self.desk.close()
             if self._relay is not None:
                 self._relay.close()

@@ -23,6 +23,7 @@ from meshbox.serve.metrics import Metrics
 from meshbox.serve.pulse import Pulse
 from meshbox.serve.registration import Registration
 from meshbox.serve.reload import guard_caps
+from meshbox.serve.routercheck import RouterCheck
 from meshbox.serve.sessions import Sessions
 from meshbox.serve.settings import tailnet_settings
 from meshbox.serve.turns import Turns
@@ -42,6 +43,7 @@ class Plant:
     registration: Registration
     fanout: Fanout
     pulse: Pulse
+    router_check: RouterCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,15 @@ def assemble(
     fanout = Fanout(core, sessions, settle)
     pulse = Pulse(core, [lambda: core.guard.sweep(core.steady()), sessions.beat, log.flush, *chores])
     control = Control(core, ground.noise_private, sessions, registration, logins)
+    router_check = RouterCheck(core, control.questions, sessions, lambda: pulse.lag)
+    pulse.add(router_check.beat)
 
     def changed() -> None:
         fanout.wake()
         pulse.arm()
 
     tailnet.on_change(changed)
-    return Plant(core, control, sessions, registration, fanout, pulse)
+    return Plant(core, control, sessions, registration, fanout, pulse, router_check)
 
 
 def _refusals(metrics: Metrics) -> Callable[[str, str], None]:

@@ -18,6 +18,7 @@ from meshbox.errors import Busy, Unreachable
 from meshbox.serve.core import Core
 from meshbox.serve.sessions import Sessions
 from meshbox.tailnet.model import Node
+from meshbox.wire.c2n import head_request
 from meshbox.wire.gojson import Json
 from meshbox.wire.h2 import Request
 from meshbox.wire.keys import MachineKey
@@ -31,11 +32,17 @@ TOKEN_BYTES = 24
 OPEN_AT_ONCE = 32
 """Questions that wait for an answer. Each may bring a megabyte."""
 
+SLIP_AGAIN = 0.5
+"""Seconds until a session that has not taken its last message is tried again."""
+
 
 @dataclass(slots=True)
 class Question:
+    """`is_light`: its answer is empty."""
+
     machine_key: MachineKey
     answer: asyncio.Future[bytes]
+    is_light: bool = False
 
 
 class Questions:
@@ -47,11 +54,9 @@ class Questions:
     async def ask(self, node: Node, question: Callable[[str], Json], within: float) -> bytes:
         """`question(url)` is the PingRequest. Raises Unreachable when the node is not connected or does not
         answer within so many seconds, and Busy."""
-        if len(self._open) >= OPEN_AT_ONCE:
+        if sum(not one.is_light for one in self._open.values()) >= OPEN_AT_ONCE:
             raise Busy("too many questions wait for their answers; try again in a moment", 5)
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        waiting = Question(node.machine_key, asyncio.get_running_loop().create_future())
-        self._open[token] = waiting
+        token, waiting = self._expect(node)
         try:
             if not self._sessions.slip_in(node.id, {"PingRequest": question(self._url(token))}):
                 raise Unreachable(f"node {node.name} is not connected")
@@ -62,6 +67,21 @@ class Questions:
         finally:
             del self._open[token]
 
+    async def is_heard(self, node: Node, within: float) -> bool:
+        """Does the node's client answer within so many seconds? One that does not take our bytes does not."""
+        token, waiting = self._expect(node, is_light=True)
+        sign: Json = {"PingRequest": head_request(self._url(token))}
+        try:
+            async with asyncio.timeout(within):
+                while not self._sessions.slip_in(node.id, sign):  # noqa: ASYNC110 - seldom, and short
+                    await asyncio.sleep(SLIP_AGAIN)
+                await waiting.answer
+        except TimeoutError:
+            return False
+        finally:
+            del self._open[token]
+        return True
+
     def take(self, tunnel: Tunnel, request: Request) -> None:
         """An answer arrived: for nobody, when its question is over or was for another machine."""
         waiting = self._open.get(request.path.partition("?")[0].removeprefix(ANSWER_PATH))
@@ -70,6 +90,12 @@ class Questions:
             return
         waiting.answer.set_result(request.body)
         tunnel.answer(request.stream_id, 204, headers=())
+
+    def _expect(self, node: Node, is_light: bool = False) -> tuple[str, Question]:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        waiting = self._open[token] = Question(node.machine_key, answer, is_light)
+        return token, waiting
 
     def _url(self, token: str) -> str:
         # With https the client takes the tunnel it has, whatever the scheme of the server's own URL.

@@ -96,6 +96,9 @@ class Sessions:
     def all(self) -> list[Session]:
         return list(self._by_node.values())
 
+    def of(self, node_id: int) -> Session | None:
+        return self._by_node.get(node_id)
+
     # Life
 
     def open(self, tunnel: Tunnel, stream_id: int, node: Node, compress: str) -> None:

@@ -35,6 +35,8 @@ def tailnet_settings(config: Config) -> Settings:
         node_expiry=config.node.expiry,
         needs_approval=config.node.approval,
         ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
+        probe_interval=config.node.routes.ha.probe_interval,
+        probe_timeout=config.node.routes.ha.probe_timeout,
         pending_limit=config.limits.pending_registrations,
         pending_per_address=config.limits.pending_per_address,
         taildrop=config.taildrop.enabled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshbox.tailnet.changes import Fact
 from meshbox.tailnet.model import Node, Report
-from meshbox.tailnet.reported import reported
+from meshbox.tailnet.reported import offers_connector, reported
 
 
 def node_facts(old: Node | None, new: Node, now: float) -> Fact:
@@ -52,7 +52,9 @@ def is_seen_by_policy(old: Report, new: Report) -> bool:
     """Did the node say something that a policy looks at?"""
     if old.advertised_routes != new.advertised_routes or old.os != new.os:
         return True
-    return old.hostinfo != new.hostinfo and reported(old.hostinfo) != reported(new.hostinfo)
+    if old.hostinfo == new.hostinfo:
+        return False
+    return reported(old.hostinfo) != reported(new.hostinfo) or offers_connector(old) != offers_connector(new)
 
 
 def _shown(node: Node) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import orjson
 
 from meshbox.tailnet.addresses import Address
+from meshbox.tailnet.connectors import Connectors, Resolvers
 from meshbox.tailnet.dns import Json, dns_config
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.nextdns import Device, is_nextdns, profile_of
@@ -23,12 +24,13 @@ from meshbox.tailnet.targets import names_of
 MEMO_LIMIT = 256
 """Encoded configurations kept. With NextDNS every node has one of its own; those are made again."""
 
-Key = tuple[tuple[int, ...], Device | None]
+Key = tuple[tuple[int, ...], Device | None, Resolvers]
 
 
 class DnsView:
     def __init__(self, t: Tailnet) -> None:
         self._t = t
+        self.connectors = Connectors(t)
         self._memo: dict[Key, bytes] = {}
         self._cursor = -1
 
@@ -40,18 +42,18 @@ class DnsView:
             self._cursor = cursor
         numbers = self._overrides(node)
         dns = self._settings(numbers)
-        key = (numbers, self._device(node, dns))
+        key = (numbers, self._device(node, dns), self.connectors.resolvers(node))
         found = self._memo.get(key)
         if found is None:
-            found = self._memo[key] = orjson.dumps(self._config(dns, key[1]))
+            found = self._memo[key] = orjson.dumps(self._config(dns, key[1], key[2]))
         return found
 
     def config(self, node: Node | None) -> Json:
         """The same as an object, for an administrator; of no node, what holds for everybody."""
         if node is None:
-            return self._config(self._t.settings.dns, None)
+            return self._config(self._t.settings.dns, None, ())
         dns = self.settings(node)
-        return self._config(dns, self._device(node, dns))
+        return self._config(dns, self._device(node, dns), self.connectors.resolvers(node))
 
     def settings(self, node: Node) -> DnsSettings:
         """The tailnet's settings with the overrides for this node."""
@@ -61,7 +63,10 @@ class DnsView:
         node_id = self._t.by_name.get(label)
         return () if node_id is None else self._t.nodes[node_id].addresses
 
-    def _config(self, dns: DnsSettings, device: Device | None) -> Json:
+    def _config(self, dns: DnsSettings, device: Device | None, apps: Resolvers) -> Json:
+        if apps:
+            # The policy says who resolves these; a connector itself asks whom the settings name.
+            dns = replace(dns, split=tuple((dict(dns.split) | dict(apps)).items()))
         return dns_config(self._t.settings, dns, self.addresses, device)
 
     def _overrides(self, node: Node) -> tuple[int, ...]:

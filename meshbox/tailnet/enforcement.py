@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from meshbox.policy.attrs import Caps, switches_ipv4
 from meshbox.policy.compiled import Compiled, compile_policy
+from meshbox.policy.connectors import App, apps
 from meshbox.policy.document import Document
 from meshbox.policy.outlook import Outlook, Outlooks
 from meshbox.policy.sight import View
@@ -43,6 +44,7 @@ class Enforcement:
         self._carriers: dict[Prefix, int] = {}
         self._interned: WeakValueDictionary[object, Outlook] = WeakValueDictionary()
         self._outlooks: Outlooks | None = None
+        self.apps: tuple[App, ...] = ()
 
     @property
     def document(self) -> Document | None:
@@ -51,6 +53,7 @@ class Enforcement:
     def enforce(self, document: Document | None) -> None:
         """Another policy from now on."""
         self._document = document
+        self.apps = apps(document) if document is not None else ()
         self._is_stale = True
         self._changes.append_common(Common.POLICY)
 
@@ -84,6 +87,10 @@ class Enforcement:
         """What the policy gives the node; nothing to one that is not let in."""
         compiled = self.compiled
         return compiled.self_caps(node_id) if node_id in compiled.index.devices else {}
+
+    def connectors(self, viewer: int) -> View:
+        """The app connectors that the node may use."""
+        return self.compiled.usable_connectors(viewer) if self.apps else 0
 
     def _compile(self, old: Compiled | None) -> Compiled:
         self._is_stale = False
@@ -120,6 +127,10 @@ class Enforcement:
     def _carrying(self, device: Device | None) -> Device | None:
         """With what it carries: a router that took over keeps a route when the first one comes back, because
         every change breaks the connections that go through it."""
+        if device is not None and device.is_connector:
+            # What a device says of itself must not bring it rules that name others.
+            is_named = any(app.is_served_by(device) for app in self.apps)
+            device = replace(device, is_connector=is_named)
         if device is None or not device.routes:
             return device
         return replace(

@@ -13,7 +13,9 @@ from meshbox.tailnet.deadlines import Deadlines, Due
 
 
 class Presence:
-    """`came(node_id)` is called when a node has a session again, `went(node_id, now)` when its grace is
+    """`silent` are nodes with a session that gave no sign of life when asked (routers.py).
+
+    `came(node_id)` is called when a node has a session again, `went(node_id, now)` when its grace is
     over."""
 
     def __init__(
@@ -26,9 +28,21 @@ class Presence:
         self._counts: dict[int, int] = {}
         self._leaving: set[int] = set()
         self._next_token = 1
+        self.silent: set[int] = set()
 
     def is_online(self, node_id: int) -> bool:
         return node_id in self._counts or node_id in self._leaving
+
+    def is_well(self, node_id: int) -> bool:
+        """Online, and not silent when it was asked."""
+        return node_id not in self.silent and self.is_online(node_id)
+
+    def set_silent(self, node_id: int, is_silent: bool) -> bool:
+        """Note whether the node answers; says whether that is news. A new session counts as answering."""
+        if is_silent == (node_id in self.silent) or (is_silent and not self.is_online(node_id)):
+            return False
+        (self.silent.add if is_silent else self.silent.discard)(node_id)
+        return True
 
     @property
     def session_count(self) -> int:
@@ -48,6 +62,7 @@ class Presence:
         self._leaving.discard(node_id)
         self._deadlines.cancel(Due.OFFLINE, node_id)
         if not had_session:
+            self.silent.discard(node_id)
             # Said even within the grace: a peer that lost the node's path learns that it is back.
             self._came(node_id)
         return token
@@ -69,11 +84,13 @@ class Presence:
         """The grace is over."""
         if node_id in self._leaving:
             self._leaving.discard(node_id)
+            self.silent.discard(node_id)
             self._went(node_id, now)
 
     def forget(self, node_id: int) -> None:
         """The node was deleted; its sessions, still open for a moment, no longer count for anybody."""
         self._leaving.discard(node_id)
+        self.silent.discard(node_id)
         self._deadlines.cancel(Due.OFFLINE, node_id)
         if self._counts.pop(node_id, 0) == 0:
             return

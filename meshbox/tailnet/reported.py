@@ -21,6 +21,12 @@ def attributes_of(node: Node, report: Report) -> tuple[tuple[str, Attribute], ..
     return (*reported(report.hostinfo), *node.attributes)
 
 
+def offers_connector(report: Report) -> bool:
+    """Does the client offer to be an app connector? Peers are sent our own compact JSON, in which no text can
+    hold a bare quote."""
+    return b'"AppConnector":true' in report.peer_hostinfo
+
+
 @lru_cache(maxsize=REPORTS_REMEMBERED)
 def reported(hostinfo: bytes) -> tuple[tuple[str, Attribute], ...]:
     """The `node:` attributes in a stored Hostinfo. What the client does not say is not set."""

@@ -25,6 +25,9 @@ FOUR_VIA_SIX = IPv6Network("fd7a:115c:a1e0:b1a::/64")
 State = Literal["primary", "standby", "waiting", "not offered"]
 """`waiting` is for approval; `standby` behind a primary, or for one that is offline."""
 
+Health = Literal["well", "silent", "offline"]
+"""`silent` has a session but gives no sign of life: another router carries its routes, if one is well."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
@@ -33,6 +36,7 @@ class RouteState:
     route: Prefix
     node: Node
     state: State
+    health: Health
 
 
 def parse_routes(texts: Iterable[str]) -> tuple[Prefix, ...]:
@@ -118,8 +122,14 @@ def list_routes(t: Tailnet) -> list[RouteState]:
                 state = "standby"
             else:
                 state = "primary"
-            found.append(RouteState(route, node, state))
+            found.append(RouteState(route, node, state, _health(t, node.id)))
     return sorted(found, key=lambda one: (_order(one.route), one.state != "primary", one.node.id))
+
+
+def _health(t: Tailnet, node_id: int) -> Health:
+    if not t.is_online(node_id):
+        return "offline"
+    return "well" if t.presence.is_well(node_id) else "silent"
 
 
 def _check_foreign(t: Tailnet, route: Prefix) -> None:

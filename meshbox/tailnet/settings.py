@@ -53,7 +53,8 @@ class DnsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds; `node_expiry` 0 means keys of user-owned nodes never expire. With
+    """Durations are seconds; `node_expiry` 0 means keys of user-owned nodes never expire, `probe_interval` 0
+    that routers are not asked for signs of life. With
     `needs_approval` new devices wait for an administrator."""
 
     dns: DnsSettings = field(default_factory=DnsSettings)
@@ -64,6 +65,8 @@ class Settings:
     needs_approval: bool = False
     ephemeral_timeout: float = 1800.0
     offline_grace: float = OFFLINE_GRACE
+    probe_interval: float = 10.0
+    probe_timeout: float = 5.0
     pending_limit: int = 1024
     pending_per_address: int = 8
     taildrop: bool = True

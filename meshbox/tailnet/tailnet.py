@@ -121,7 +121,7 @@ class Tailnet:
         node = self.nodes.get(node_id)
         if node is None or not node.is_approved:
             return None
-        return device_of(node, self.report(node_id), self.is_online(node_id))
+        return device_of(node, self.report(node_id), self.presence.is_well(node_id))
 
     def world(self) -> World:
         people = {user.id: person_of(user) for user in self.users.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshbox.policy.world import Device, Person
 from meshbox.tailnet.model import Node, Report, User
-from meshbox.tailnet.reported import attributes_of
+from meshbox.tailnet.reported import attributes_of, offers_connector
 
 
 def person_of(user: User) -> Person:
@@ -27,4 +27,5 @@ def device_of(node: Node, report: Report, is_online: bool) -> Device:
         is_online=is_online,
         os=report.os,
         attributes=attributes_of(node, report),
+        is_connector=offers_connector(report),
     )

@@ -48,6 +48,17 @@ def test_shares_are_shown_back() -> None:
     assert ids(rules[1].source.covered) == [ROUTER, SPARE] and ids(rules[1].receivers) == [ANA, ANAS_PHONE]
 
 
+def test_files_are_sent_under_the_name_that_clients_know() -> None:
+    send = {"tailscale.com/cap/file-send": [{}], "example.com/cap/x": []}
+    rules = compiled(
+        grants=[{"src": ["ana@example.com"], "dst": ["autogroup:self"], "app": send}]
+    ).table.rules
+    assert [rule.caps for rule in rules] == [
+        {"https://tailscale.com/cap/file-send": [{}], "example.com/cap/x": []},
+        {"https://tailscale.com/cap/file-sharing-target": None},
+    ]
+
+
 def test_merged_rules_stand_where_the_first_of_them_does() -> None:
     table = compiled(acls=[acl("tag:web", "*:1"), acl("*", "*:2"), acl("tag:web", "*:3")]).table
     assert table.leaders == (0, 1, 0)

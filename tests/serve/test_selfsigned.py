@@ -54,7 +54,7 @@ def test_it_is_made_anew_when_it_cannot_serve(tmp_path: Path, reason: str) -> No
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CertificateError, match="cannot keep the relay's certificate in"):
+    with pytest.raises(CertificateError, match="cannot keep a self-signed certificate in"):
         self_signed(tmp_path / "absent", HOSTS, time.time())
 
 

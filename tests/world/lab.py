@@ -97,10 +97,12 @@ class Lab:
         host.name_address(CONTROL_NAME, self.network[2])
         return host
 
-    def router(self, name: str, translation: Translation = "easy") -> Router:
-        """A router on the backbone with a private network behind it."""
-        number = len(self._hosts)
-        inside = IPv4Network(f"192.168.{number}.0/24")
+    def router(
+        self, name: str, translation: Translation = "easy", inside: IPv4Network | None = None
+    ) -> Router:
+        """A router on the backbone with a private network behind it, one of its own unless `inside` says
+        which."""
+        inside = inside or IPv4Network(f"192.168.{len(self._hosts)}.0/24")
         router = Router(name, self.directory / name, inside, (self.backbone, self._address()), translation)
         self.cables[name] = router.cable
         self._keep(router)

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -26,6 +27,7 @@ from meshbox.serve.acme.shelf import Shelf, Standing
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.selfsigned import self_signed
 from meshbox.wire.acme import naming, renewal
+from meshbox.wire.acme.jws import Binding
 from meshbox.wire.acme.messages import Window
 from meshbox.wire.acme.order import Conversation, Wish
 from meshbox.wire.keys import NodeKey
@@ -47,15 +49,28 @@ class Plan:
     names: tuple[str, ...]
     email: str
     profile: str
+    binding: Binding | None = None
 
 
 def plan_of(config: Config) -> Plan:
+    """Raises CertificateError when the file of acme.eab_key_path cannot be used."""
     acme = config.acme
     host = urlsplit(config.server_url).hostname or ""
     names = tuple(dict.fromkeys(acme.domains or (host,)))
     has_address = any(naming.address_of(name) is not None for name in names)
     profile = acme.profile or (SHORTLIVED if has_address else "")
-    return Plan(acme.directory_url, names, acme.email, profile)
+    return Plan(acme.directory_url, names, acme.email, profile, _binding(acme.eab_key_id, acme.eab_key_path))
+
+
+def _binding(key_id: str, path: Path | None) -> Binding | None:
+    if path is None:
+        return None
+    try:
+        return Binding.read(key_id, path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CertificateError(f"acme.eab_key_path {path} cannot be read: {error}") from None
+    except Malformed as fault:
+        raise CertificateError(f"acme.eab_key_path {path} {fault}") from None
 
 
 class Keeper:
@@ -173,7 +188,7 @@ class Keeper:
         key = ec.generate_private_key(ec.SECP256R1())
         plan = self._plan
         request = naming.signing_request(key, plan.names)
-        wish = Wish(plan.names, request, plan.email, plan.profile, self._replaced())
+        wish = Wish(plan.names, request, plan.email, plan.profile, self._replaced(), plan.binding)
         chain = await self._client.hold(self._talk.obtain(wish))
         self._check(chain)
         self._shelf.keep_certificate(key, chain)

@@ -28,14 +28,16 @@ MANY = 10**15
 @endpoint("GET", "/events", Audience.ADMINISTRATOR)
 async def events(call: Call) -> Json:
     """Oldest first: those after number `after`, or the last `limit`; of one `node`, `user` or `event`, since
-    `since`. With `wait`, not before there is one. `cursor` is the `after` of the next call; `missed` says how
-    many are gone that it asked for."""
+    `since`. With `wait`, not before there is one. `cursor` and `run` are the
+    `after` and `run` of the next call: with another `run` it begins anew. `missed` says how many are gone
+    that it asked for."""
     after, wait = call.number("after", 0, MANY), call.number("wait", 0, WAIT_LIMIT)
     limit = call.number("limit", LINES, LINES)
     looks = int(wait / LOOK_EVERY)
     ring = log.recent()
-    if after > ring.newest:
-        # The server was restarted since: its numbers begin anew.
+    run = f"{call.context.started_at:.3f}"
+    if call.text("run") not in ("", run):
+        # The server was restarted since: its numbers began anew.
         after = 0
     while True:
         cursor = ring.newest
@@ -48,6 +50,7 @@ async def events(call: Call) -> Json:
     return {
         "events": [_event_json(kept) for kept in shown],
         "cursor": cursor,
+        "run": run,
         "missed": ring.missed(after) if after else 0,
         "journal": log.is_journal(),
     }

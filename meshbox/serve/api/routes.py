@@ -23,6 +23,7 @@ def list_routes(call: Call) -> Listing:
             "node": found.node.name,
             "online": t.is_online(found.node.id),
             "state": found.state,
+            "health": found.health,
         }
 
     return Listing("routes", routes.list_routes(t), shape)

@@ -7,8 +7,11 @@ whoever can publish it under a name shows that the name is the account holder's.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import hmac
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -30,6 +33,26 @@ def b64(raw: bytes) -> str:
 def compact(value: object) -> bytes:
     """JSON without spaces, names sorted: what is hashed and signed has one spelling."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What an authority that knows its customers gave one of them (RFC 8555 section 7.3.4)."""
+
+    key_id: str
+    mac_key: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, key_id: str, text: str) -> Binding:
+        """`text` is the MAC key in base64url, as authorities show it. Raises Malformed."""
+        raw = text.strip().rstrip("=")
+        try:
+            mac_key = base64.b64decode(raw + "=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            mac_key = b""
+        if not mac_key:
+            raise Malformed("holds no key in base64url")
+        return cls(key_id, mac_key)
 
 
 class AccountKey:
@@ -62,6 +85,13 @@ class AccountKey:
     def authorization(self, token: str) -> str:
         """What the challenge with this token is answered with."""
         return f"{token}.{self.thumbprint}"
+
+    def bound(self, url: str, binding: Binding) -> dict[str, str]:
+        """That this key is the customer's: its public half, signed with the key they share."""
+        protected = b64(compact({"alg": "HS256", "kid": binding.key_id, "url": url}))
+        payload = b64(compact(self.jwk))
+        signature = hmac.digest(binding.mac_key, f"{protected}.{payload}".encode(), "sha256")
+        return {"payload": payload, "protected": protected, "signature": b64(signature)}
 
     def sign(self, url: str, nonce: str, payload: object, account: str = "") -> bytes:
         """The body of a request. `payload` None is POST-as-GET; without `account`, the account's URL, the

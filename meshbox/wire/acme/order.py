@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from meshbox.errors import Malformed, NotIssued
-from meshbox.wire.acme.jws import AccountKey, b64
+from meshbox.wire.acme.jws import AccountKey, Binding, b64
 from meshbox.wire.acme.messages import (
     Authorization,
     Directory,
@@ -70,13 +70,15 @@ Steps = Generator[Step, Reply | None, T]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to order. `request` is a DER certificate request for exactly these names; `profile` is used
-    when the authority has it; `replaces` names the certificate this one renews (RFC 9773)."""
+    when the authority has it; `replaces` names the certificate this one renews (RFC 9773);
+    `binding` says whose the account is, to an authority that asks."""
 
     names: tuple[str, ...]
     request: bytes
     email: str = ""
     profile: str = ""
     replaces: str = ""
+    binding: Binding | None = None
 
 
 class Conversation:
@@ -92,9 +94,12 @@ class Conversation:
     def obtain(self, wish: Wish) -> Steps[bytes]:
         """The chain in PEM, the certificate itself first."""
         directory = yield from self._directory()
-        if directory.needs_binding:
-            raise NotIssued("it wants an account made beforehand (external account binding)")
-        yield from self._log_in(directory, wish.email)
+        if directory.needs_binding and wish.binding is None:
+            raise NotIssued(
+                "it wants to know whose the account is: set acme.eab_key_id and acme.eab_key_path to what it "
+                "gave you"
+            )
+        yield from self._log_in(directory, wish)
         url, order = yield from self._place(directory, wish)
         for one in order.authorizations:
             yield from self._authorize(one)
@@ -130,13 +135,15 @@ class Conversation:
             self._known = read_directory(reply)
         return self._known
 
-    def _log_in(self, directory: Directory, email: str) -> Steps[None]:
+    def _log_in(self, directory: Directory, wish: Wish) -> Steps[None]:
         """Make the account, or find it: the same request does both, with the whole key in it. Each order
         begins so: the last one was weeks ago, and an authority may have forgotten us (a test one does)."""
         self._account = ""
         wanted: dict[str, object] = {"termsOfServiceAgreed": True}
-        if email:
-            wanted["contact"] = [f"mailto:{email}"]
+        if wish.email:
+            wanted["contact"] = [f"mailto:{wish.email}"]
+        if wish.binding is not None:
+            wanted["externalAccountBinding"] = self._key.bound(directory.new_account, wish.binding)
         reply = yield from self._post(directory.new_account, wanted)
         self._account = reply.headers.get("location", "")
         if not self._account:

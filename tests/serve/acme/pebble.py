@@ -70,6 +70,8 @@ class Pebble:
         self._http_port = http_port
         self.daemon = Daemon("pebble", self._home / "log")
         self.names = Daemon("pebble's DNS", self._home / "dns.log")
+        self.binding_keys: dict[str, str] = {}
+        """Key id -> MAC key in base64url of its customers; with any, nobody else gets an account."""
         self.environment = {
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": "15",
@@ -89,6 +91,8 @@ class Pebble:
             "privateKey": str(self._home / "key.pem"),
             "httpPort": self._http_port,
             "tlsPort": free_port(),
+            "externalAccountBindingRequired": bool(self.binding_keys),
+            "externalAccountMACKeys": self.binding_keys,
             "domainBlocklist": ["refused.test"],
             "retryAfter": {"authz": 1, "order": 1},
             "keyAlgorithm": "ecdsa",

@@ -221,3 +221,19 @@ async def test_no_trust_in_the_authority_is_a_failure_with_a_name(tmp_path: Path
         async with open_server(write(tmp_path, pebble, port, ca_path="")) as server:
             await until(lambda: renewals(server, "failed"))
             assert "certificate verify failed" in server.app.health.problems()["certificate"]
+
+
+async def test_an_authority_that_knows_its_customers(tmp_path: Path) -> None:
+    port, secret = free_port(), "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    authority = Pebble(tmp_path, port)
+    authority.binding_keys = {"customer-7": secret}
+    (tmp_path / "eab").write_text(secret + "\n")
+    with authority as pebble:
+        async with open_server(write(tmp_path, pebble, port)) as server:
+            await until(lambda: renewals(server, "failed"))
+            assert "acme.eab_key_id" in server.app.health.problems()["certificate"]
+        known = {"eab_key_id": "customer-7", "eab_key_path": str(tmp_path / "eab")}
+        async with open_server(write(tmp_path, pebble, port, **known)) as server:
+            server.app.reload(server.manager)
+            await until(lambda: renewals(server, "obtained"))
+            assert (await greet(server, pebble, HOST)).startswith(b"HTTP/1.1 200")

@@ -153,9 +153,8 @@ class Stand:
             audit=self.store.search_audit,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
-        public = web.AppRunner(
-            application([*pages.routes(context), *routes(context, TokenDoor(lambda request: self.address))])
-        )
+        door = TokenDoor(lambda request: self.address)
+        public = web.AppRunner(application([*pages.routes(context, door), *routes(context, door)]))
         await local.setup()
         await public.setup()
         await web.UnixSite(local, str(self.socket)).start()

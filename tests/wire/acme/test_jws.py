@@ -6,11 +6,12 @@ import json
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hmac as crypto_hmac
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from meshbox.errors import Malformed
-from meshbox.wire.acme.jws import AccountKey, b64
+from meshbox.wire.acme.jws import AccountKey, Binding, b64
 
 KEY = ec.derive_private_key(0xC0FFEE, ec.SECP256R1())
 
@@ -73,3 +74,21 @@ def test_a_key_comes_back_from_its_file_and_others_are_refused() -> None:
     ):
         with pytest.raises(Malformed, match=word):
             AccountKey.from_pem(wrong)
+
+
+def test_a_binding_is_the_public_key_under_the_shared_one() -> None:
+    binding = Binding.read("customer", b64(bytes(range(32))) + "\n")
+    assert binding.mac_key == bytes(range(32)) and "mac_key" not in repr(binding)
+    message = AccountKey(KEY).bound("https://ca/new-account", binding)
+    head = json.loads(unb64(message["protected"]))
+    assert head == {"alg": "HS256", "kid": "customer", "url": "https://ca/new-account"}
+    assert json.loads(unb64(message["payload"])) == AccountKey(KEY).jwk
+    mac = crypto_hmac.HMAC(bytes(range(32)), hashes.SHA256())
+    mac.update(f"{message['protected']}.{message['payload']}".encode())
+    mac.verify(unb64(message["signature"]))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "not base64!", "a"])
+def test_what_is_no_mac_key(text: str) -> None:
+    with pytest.raises(Malformed, match="no key in base64url"):
+        Binding.read("customer", text)

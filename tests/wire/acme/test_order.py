@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshbox.errors import Malformed, NotIssued
-from meshbox.wire.acme.jws import AccountKey
+from meshbox.wire.acme.jws import AccountKey, Binding
 from meshbox.wire.acme.messages import Reply, Window
 from meshbox.wire.acme.order import LOOKS, NONCE_TRIES, Ask, Conversation, Pause, Publish, Steps, Wish
 
@@ -182,8 +182,12 @@ def test_what_the_directory_lacks_is_not_asked_for(ca: Authority) -> None:
     [wanted] = [payload for path, payload, _ in ca.asked if path == "new-order"]
     assert set(wanted) == {"identifiers"}
     ca.override["dir"] = [reply({**urls, "meta": {"externalAccountRequired": True}})]
-    with pytest.raises(NotIssued, match="external account binding"):
+    with pytest.raises(NotIssued, match=r"acme\.eab_key_id"):
         obtain(ca)
+    ca.override["dir"] = [reply({**urls, "meta": {"externalAccountRequired": True}})]
+    assert obtain(ca, replace(WISH, binding=Binding("customer", b"key"))) == b"the chain"
+    bound = [payload for path, payload, _ in ca.asked if path == "new-account"][-1]["externalAccountBinding"]
+    assert bound == KEY.bound("https://ca/new-account", Binding("customer", b"key"))
 
 
 def test_a_name_that_cannot_be_proved_is_said(ca: Authority) -> None:
