@@ -593,9 +593,8 @@ def test_the_policy_is_changed_in_its_file_or_in_the_database(
 )
 def test_a_doh_url_that_no_client_asks_is_warned_of(tmp_path: Path, resolver: str, is_known: bool) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(
-        f"server_url: https://mesh.example.com\ndns: {{nameservers: {{split: {{a.example: ['{resolver}']}}}}}}\n"
-    )
+    split = f"{{split: {{a.example: ['{resolver}']}}}}"
+    file.write_text(f"server_url: https://mesh.example.com\ndns: {{nameservers: {split}}}\n")
     assert [warning.path for warning in load(file, {}).warnings] == (
         [] if is_known else ["dns.nameservers.split"]
     )
