@@ -326,7 +326,7 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     assert config.dns.magic_dns is False and config.dns.nameservers.global_ == ("9.9.9.9",)
     assert config.limits.pending_per_address == 3 and config.metrics_listen_addr is None
     assert config.origins["database.sqlite.path"] == "environment, MESHBOX_DATABASE_SQLITE_PATH"
-    assert config.origins["server_url"] == "file, line 1"
+    assert config.origins["server_url"] == f"{file}, line 1"
     assert config.origins["listen_addr"] == "default"
 
 
@@ -528,7 +528,7 @@ def test_a_yaml_merge_counts_as_the_file(file: Path) -> None:
         "true}}\n"
     )
     config = load(file, {})
-    assert config.logtail.enabled and config.origins["logtail.enabled"] == "file"
+    assert config.logtail.enabled and config.origins["logtail.enabled"] == str(file)
 
 
 def test_headscale_s_certificate_keys_are_ours_by_another_name(file: Path) -> None:
@@ -541,7 +541,7 @@ def test_headscale_s_certificate_keys_are_ours_by_another_name(file: Path) -> No
     assert config.acme.enabled and config.acme.domains == ("mesh.example.com",)
     assert (config.acme.email, config.acme.directory_url) == ("ana@example.com", "https://ca.example/dir")
     assert config.http.listen_addr == ":80" and not config.warnings
-    assert config.origins["acme.email"] == "file, line 2, as acme_email"
+    assert config.origins["acme.email"] == f"{file}, line 2, as acme_email"
 
 
 def test_a_certificate_is_for_the_names_given_or_the_server_s_own(file: Path) -> None:

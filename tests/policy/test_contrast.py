@@ -71,7 +71,7 @@ def test_pairs_are_those_of_which_a_packet_is_treated_otherwise(
         (src, dst)
         for src in world.devices
         for dst in world.devices.keys() - {src}
-        for protocol in (1, 6, 17)
+        for protocol in (1, 6, 17, 132)
         for port in (1, 22, 80, 85, 90, 443, 65535)
         if explain(old, src, dst, port, protocol).is_allowed
         and not explain(new, src, dst, port, protocol).is_allowed
