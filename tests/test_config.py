@@ -153,7 +153,6 @@ def test_a_headscale_file_starts_meshbox(file: Path) -> None:
         "tls_letsencrypt_cache_dir",
         "preauth_keys",
         "tuning",
-        "node.routes",
     } <= warned
     # Switched off or empty: nothing is lost, nothing is said.
     assert (
