@@ -4,6 +4,9 @@
 #   make demo       two official clients join and reach each other, in network namespaces (root)
 #   make test       all tests, with official clients where namespaces can be made (root)
 #   make test-fast  the tests that need neither root nor the official clients
+#   make deb        the Debian packages in dist/, built in a clean Debian 13 without network (root)
+#   make apt-repo   a signed apt repository of them in dist/apt/
+#   make test-appliance  the packages and the playbook on booted Debian machines (root)
 #   make lint       ruff and mypy --strict
 #   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
@@ -17,7 +20,7 @@
 ARGS ?=
 RUN := .venv/bin/python
 
-.PHONY: run demo test test-fast lint conformance bench bench-derp docs venv clean
+.PHONY: run demo test test-fast test-appliance deb apt-repo lint conformance bench bench-derp docs venv clean
 
 venv:
 	@sh scripts/setup-venv.sh
@@ -32,7 +35,16 @@ test: venv
 	@sh scripts/run-tests.sh $(ARGS)
 
 test-fast: venv
-	@$(RUN) -m pytest -m "not world and not root and not slow" $(ARGS)
+	@$(RUN) -m pytest -m "not world and not root and not slow and not appliance" $(ARGS)
+
+test-appliance: venv
+	@sh scripts/run-tests.sh tests/appliance -s $(ARGS)
+
+deb:
+	@sh packaging/build.sh $(ARGS)
+
+apt-repo:
+	@sh packaging/apt-repo.sh $(ARGS)
 
 lint: venv
 	@$(RUN) -m ruff check .

@@ -1,29 +1,45 @@
 #!/bin/sh
-# Run all tests, after installing what they need: Debian's network tools, Go and the official clients.
-# Arguments go to pytest. Where network namespaces cannot be made, the tests with official clients cannot run;
-# that is said at the beginning and at the end, and with CI=true it is a failure.
+# Run all tests, after installing what they need: Debian's network tools, Go, the official clients, and images of
+# machines to boot. Arguments go to pytest. What cannot run here is said at the beginning and at the end, and with
+# CI=true it is a failure.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 . scripts/packages.sh
 . scripts/laboratory.sh
+. scripts/appliance.sh
 
-if laboratory_ready; then
-    if sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh; then
-        exec .venv/bin/python -m pytest "$@"
+cannot() {
+    say "!! $1 CANNOT RUN HERE: $why."
+    if [ "${CI:-}" = true ]; then
+        say "!! With CI=true that counts as a failure."
+        exit 1
     fi
-    why="the official clients and relay or the test authority could not be built"
-fi
+    left_out="$left_out${left_out:+ and }not $2"
+    not_run="$not_run${not_run:+, }tests/$2 ($why)"
+}
 
-say "!! The tests with official clients CANNOT RUN HERE: $why."
-if [ "${CI:-}" = true ]; then
-    say "!! With CI=true that counts as a failure."
-    exit 1
+left_out="" not_run=""
+if ! laboratory_ready; then
+    cannot "The tests with official clients" world
+elif ! { sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh; }; then
+    why="the official clients and relay or the test authority could not be built"
+    cannot "The tests with official clients" world
 fi
-root_tests=""
-[ "$(id -u)" = 0 ] || root_tests=" and not root"
+if [ -n "$left_out" ]; then
+    why="they need the official clients"
+    cannot "The tests of the appliance" appliance
+elif ! appliance_ready; then
+    cannot "The tests of the appliance" appliance
+fi
+[ -n "$left_out" ] || exec .venv/bin/python -m pytest "$@"
+
+if [ "$(id -u)" != 0 ]; then
+    left_out="$left_out and not root"
+    not_run="$not_run, tests that need root"
+fi
 status=0
-.venv/bin/python -m pytest -m "not world$root_tests" "$@" || status=$?
-say "!! NOT RUN: tests/world${root_tests:+ and tests that need root} ($why)."
+.venv/bin/python -m pytest -m "$left_out" "$@" || status=$?
+say "!! NOT RUN: $not_run."
 exit $status

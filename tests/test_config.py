@@ -325,7 +325,7 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     assert config.dns.magic_dns is False and config.dns.nameservers.global_ == ("9.9.9.9",)
     assert config.limits.pending_per_address == 3 and config.metrics_listen_addr is None
     assert config.origins["database.sqlite.path"] == "environment, MESHBOX_DATABASE_SQLITE_PATH"
-    assert config.origins["server_url"] == "file, line 1"
+    assert config.origins["server_url"] == f"{file}, line 1"
     assert config.origins["listen_addr"] == "default"
 
 
@@ -527,7 +527,7 @@ def test_a_yaml_merge_counts_as_the_file(file: Path) -> None:
         "true}}\n"
     )
     config = load(file, {})
-    assert config.logtail.enabled and config.origins["logtail.enabled"] == "file"
+    assert config.logtail.enabled and config.origins["logtail.enabled"] == str(file)
 
 
 def test_headscale_s_certificate_keys_are_ours_by_another_name(file: Path) -> None:
@@ -540,7 +540,7 @@ def test_headscale_s_certificate_keys_are_ours_by_another_name(file: Path) -> No
     assert config.acme.enabled and config.acme.domains == ("mesh.example.com",)
     assert (config.acme.email, config.acme.directory_url) == ("ana@example.com", "https://ca.example/dir")
     assert config.http.listen_addr == ":80" and not config.warnings
-    assert config.origins["acme.email"] == "file, line 2, as acme_email"
+    assert config.origins["acme.email"] == f"{file}, line 2, as acme_email"
 
 
 def test_a_certificate_is_for_the_names_given_or_the_server_s_own(file: Path) -> None:
@@ -579,3 +579,60 @@ def test_the_policy_is_changed_in_its_file_or_in_the_database(
     config = load(path, {})
     assert config.policy.file == (tmp_path / file if file else None)
     assert any(problem.path == "policy.path" for problem in config.warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("resolver", "is_known"),
+    [
+        ("9.9.9.9", True),
+        ("https://dns.quad9.net/dns-query", True),
+        ("https://dns.nextdns.io/abc123", True),
+        ("https://dns.example.com/dns-query", False),
+    ],
+)
+def test_a_doh_url_that_no_client_asks_is_warned_of(tmp_path: Path, resolver: str, is_known: bool) -> None:
+    file = tmp_path / "config.yaml"
+    split = f"{{split: {{a.example: ['{resolver}']}}}}"
+    file.write_text(f"server_url: https://mesh.example.com\ndns: {{nameservers: {split}}}\n")
+    assert [warning.path for warning in load(file, {}).warnings] == (
+        [] if is_known else ["dns.nameservers.split"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("{name: '*.nas.mesh.test', type: CNAME, value: nas}", ""),
+        ("{name: '*.nas.other.test', type: CNAME, value: nas}", "is below no node"),
+        ("{name: '*.mesh.test', type: CNAME, value: nas}", "is a wildcard"),
+        ("{name: '*.nas.mesh.test', type: A, value: 100.64.0.1}", "is a wildcard"),
+    ],
+)
+def test_wildcards_lead_below_nodes_alone(tmp_path: Path, record: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"server_url: https://a.example\ndns: {{base_domain: mesh.test, extra_records: [{record}]}}\n"
+    )
+    if not said:
+        assert load(file, {}).dns.extra_records[0].name == "*.nas.mesh.test"
+        return
+    with pytest.raises(ConfigError, match=said):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("{for: ['ana'], nameservers: [1.1.1.1]}", "user:NAME, node:NAME or tag:NAME"),
+        ("{for: [], nameservers: [1.1.1.1]}", "whom it is for"),
+        ("{for: ['user:ana']}", "changes nothing"),
+        ("{for: ['user:ana'], nameserver: [1.1.1.1]}", "knows no 'nameserver'"),
+        ("{for: ['user:ana'], nameservers: [one]}", "entry 1"),
+        ("7", "found the number 7"),
+    ],
+)
+def test_overrides_say_whom_and_what(tmp_path: Path, override: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"server_url: https://a.example\ndns: {{overrides: [{override}]}}\n")
+    with pytest.raises(ConfigError, match=said):
+        load(file, {})

@@ -214,11 +214,11 @@ def size(count: int) -> str:
 
 
 def _configuration(options: Options) -> tuple[Config, Path | None]:
-    from meshbox.config import find_file, load
+    from meshbox.config import find_files, load
 
     env = {name: text for name, text in os.environ.items() if not name.startswith("MESHBOX_CLI_")}
-    file = find_file(options.config, env)
-    config = load(file, env)
+    config = load(options.config, env)
+    file = next(iter(find_files(options.config, env)), None)
     _set_up_log(config.log.level, config.log.format)
     return config, file
 

@@ -145,23 +145,27 @@ def local(path: Path, timeout: float = TIMEOUT) -> Api:
 
 
 def socket_path(options: Options) -> Path:
-    """From the environment, else the file's `unix_socket`, else the default. Only that key is read: an
-    unrelated mistake in the file must not keep an administrator from the running server."""
+    """From the environment, else the files' `unix_socket`, else the default. Only that key is read: an
+    unrelated mistake in a file must not keep an administrator from the running server."""
     named = os.environ.get(SOCKET_VARIABLE)
     if named:
         return Path(named)
-    given = options.config or os.environ.get("MESHBOX_CONFIG")
-    file = Path(given) if given else Path("/etc/meshbox/config.yaml")
-    if not given and not os.access(file, os.R_OK):
-        return DEFAULT_SOCKET
     from meshbox.config.document import read_document
+    from meshbox.config.reading import find_files
     from meshbox.errors import ConfigError
 
-    document = read_document(file)
-    found = document.values.get("unix_socket")
-    if not document.values and document.problems:
-        raise ConfigError(str(file), list(document.problems))
-    return file.absolute().parent / found if isinstance(found, str) and found else DEFAULT_SOCKET
+    is_named = bool(options.config or os.environ.get("MESHBOX_CONFIG"))
+    chosen = DEFAULT_SOCKET
+    for file in find_files(options.config, os.environ):
+        if not is_named and not os.access(file, os.R_OK):
+            continue
+        document = read_document(file)
+        if not document.values and document.problems:
+            raise ConfigError(str(file), list(document.problems))
+        found = document.values.get("unix_socket")
+        if isinstance(found, str) and found:
+            chosen = file.absolute().parent / found
+    return chosen
 
 
 def _remote(address: str, key: str, timeout: float) -> Api:

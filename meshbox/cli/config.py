@@ -10,7 +10,7 @@ import click
 from meshbox.cli.group import Group
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_data
-from meshbox.config import Config, find_file, load, sample, show
+from meshbox.config import Config, load, sample, show
 from meshbox.errors import ConfigError, Problem
 
 config = Group("config", help="Check, show and sample the configuration.")
@@ -68,4 +68,4 @@ def _policy_fault(loaded: Config) -> str:
 def _load(options: Options, file: Path | None) -> Config:
     # The variables of this program itself are no keys of the server's configuration.
     env = {name: text for name, text in os.environ.items() if not name.startswith("MESHBOX_CLI_")}
-    return load(find_file(file or options.config, env), env)
+    return load(file or options.config, env)

@@ -29,6 +29,12 @@ COMMANDS = {
     "quickstart": Lazy(
         "meshbox.cli.quickstart", "quickstart", "Start a server at once and show how to join it.", RUN
     ),
+    "setup": Lazy(
+        "meshbox.cli.setup",
+        "setup",
+        "Configure and start the installed server, and show how to join it.",
+        RUN,
+    ),
     "serve": Lazy("meshbox.cli.server", "serve", "Run the server in the foreground.", RUN),
     "derp": Lazy(
         "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN

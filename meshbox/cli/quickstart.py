@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from meshbox.cli.client import Api, local
+from meshbox.cli.client import local
+from meshbox.cli.firstkey import KEY_LIFE, first_key
 from meshbox.cli.group import Leaf
-from meshbox.cli.lives import expiry
 from meshbox.cli.options import Options
 from meshbox.cli.output import say
 from meshbox.cli.quickfile import Wish, settle
@@ -26,8 +26,6 @@ from meshbox.cli.reach import is_ours, own_address
 from meshbox.config import Config, load
 from meshbox.errors import Conflict, MeshboxError
 
-KEY_LIFE = "24h"
-FIRST_USER = "admin"
 PORTS = {"port": 8080, "relay_port": 8443, "stun_port": 3478}
 
 WELCOME = """
@@ -122,7 +120,7 @@ def _refuse_second(config: Config) -> None:
 
 def _welcome(config: Config, file: Path) -> None:
     try:
-        user, key = _first_key(local(config.unix_socket))
+        user, key = first_key(local(config.unix_socket))
     except MeshboxError as error:
         print(f"meshbox: the server runs, but no key could be made: {error}", file=sys.stderr, flush=True)
         return
@@ -135,14 +133,6 @@ def _welcome(config: Config, file: Path) -> None:
         directory=file.parent,
     )
     print(text, flush=True)
-
-
-def _first_key(api: Api) -> tuple[str, str]:
-    """(name of the first user, a fresh key). The user is made when there is none at all."""
-    users = api.get("user")["users"]
-    user = users[0] if users else api.post("user", body={"name": FIRST_USER})["user"]
-    wish = {"user": user["id"], "reusable": True, "expiration": expiry(KEY_LIFE)}
-    return str(user["name"]), str(api.post("preauthkey", body=wish)["preAuthKey"]["key"])
 
 
 def program() -> str:

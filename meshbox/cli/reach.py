@@ -45,6 +45,16 @@ def own_address() -> Reach:
     return Reach("127.0.0.1")
 
 
+def reached_at(host: str) -> tuple[str, ...]:
+    """The addresses of a name, at most one of each family; this machine's own when nobody knows the name."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return (own_address().address,)
+    by_family = {family: str(address[0]) for family, _, _, _, address in reversed(found)}
+    return tuple(by_family[family] for family in (socket.AF_INET, socket.AF_INET6) if family in by_family)
+
+
 def is_ours(address: str) -> bool:
     """Whether an interface of this machine has the address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

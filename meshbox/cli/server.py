@@ -19,11 +19,10 @@ def serve(options: Options) -> None:
     """Run the server in the foreground."""
     import os
 
-    from meshbox.config import find_file, load
+    from meshbox.config import load
     from meshbox.serve import app
 
-    path = find_file(options.config, os.environ)
-    app.run(load(path, os.environ), path)
+    app.run(load(options.config, os.environ), options.config)
 
 
 @click.command(cls=Leaf)

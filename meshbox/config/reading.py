@@ -1,7 +1,10 @@
-"""From a YAML file and the environment to a Config, or to all its problems at once.
+"""From YAML files and the environment to a Config, or to all its problems at once.
 
-Order of origin: the default, then the file, then the environment, then the command line. A key with a bad
+Order of origin: the default, then the files, then the environment, then the command line. A key with a bad
 value is reported and its default stands in, so that the rules over the whole can still look for more.
+
+When nobody names a file, the one in /etc is read if it is there, and then the drop-ins beside it in the order
+of their names; a later file has the last word, key by key.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from meshbox.errors import ConfigError, Problem
 
 T = TypeVar("T")
 DEFAULT_FILE = Path("/etc/meshbox/config.yaml")
+DROP_INS = Path("/etc/meshbox/conf.d")
 FILE_VARIABLE = "MESHBOX_CONFIG"
 NOT_KEYS = (FILE_VARIABLE, "MESHBOX_CLI", "MESHBOX_BUILD", "MESHBOX_RELAY")
 """Beginnings of variables that are for the command line, the build and the relay, not for the server."""
@@ -30,7 +34,7 @@ _EMPTY: tuple[object, ...] = (None, "", [], {}, False)
 
 @dataclass(frozen=True, slots=True)
 class Schema(Generic[T]):
-    """One kind of configuration file: the dataclass of its keys, where it lies, and its rules.
+    """One kind of configuration: the dataclass of its keys, where its file and its drop-ins lie, its rules.
 
     `prefix` begins the environment variables of its keys, `file_variable` names the file; variables that
     begin with one of `not_keys` are somebody else's. Defaults below `state_dir` follow the key of that name.
@@ -39,6 +43,7 @@ class Schema(Generic[T]):
 
     root: type[T]
     file: Path
+    drop_ins: Path
     file_variable: str
     prefix: str
     not_keys: tuple[str, ...]
@@ -53,17 +58,20 @@ class Schema(Generic[T]):
 
 @dataclass(slots=True)
 class _Findings:
-    """What was read so far: raw values by path, and what to say about them."""
+    """What was read so far: raw values by path, the directories their paths are relative to, and what to say
+    about them."""
 
     raw: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    bases: dict[str, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Config:
-    """Read the configuration. Without `path`: $MESHBOX_CONFIG, then /etc/meshbox/config.yaml, then
-    defaults and environment alone. Raises ConfigError with every problem there is."""
+    """Read the configuration. Without `path`: $MESHBOX_CONFIG, then /etc/meshbox/config.yaml with
+    /etc/meshbox/conf.d/*.yaml, then defaults and environment alone. Raises ConfigError with every problem
+    there is."""
     return load_as(CONTROL, path, env)
 
 
@@ -71,16 +79,18 @@ def load_as(
     schema: Schema[T], path: Path | None, env: Mapping[str, str], flags: Mapping[str, Any] | None = None
 ) -> T:
     """The same for any kind of file. `flags` are raw values by path that the command line gave."""
-    file = find_file(path, env, schema)
-    document = Document() if file is None else read_document(file)
-    findings = _Findings(problems=list(document.problems))
-    _take_file(schema, document, findings)
+    files = find_files(path, env, schema)
+    findings = _Findings()
+    for file in files:
+        document = read_document(file)
+        findings.problems += document.problems
+        _take_file(schema, document, findings, file)
     _take_environment(schema, env, findings)
     for key, raw in (flags or {}).items():
         findings.raw[key], findings.origins[key] = raw, "command line"
-    base = Path.cwd() if file is None else file.absolute().parent
-    values = _values(schema, findings, base)
-    source = str(file or ("the command line" if flags else "the environment"))
+        findings.bases.pop(key, None)
+    values = _values(schema, findings, files[0].absolute().parent if len(files) == 1 else Path.cwd())
+    source = ", ".join(map(str, files)) or ("the command line" if flags else "the environment")
     config = build(schema.root, values, source=source, origins=findings.origins)
     reported = {problem.path for problem in findings.problems}
     findings.problems += [problem for problem in schema.check(config) if problem.path not in reported]
@@ -90,17 +100,20 @@ def load_as(
     return build(schema.root, values, source=source, origins=findings.origins, warnings=warnings)
 
 
-def find_file(path: Path | None, env: Mapping[str, str], schema: Schema[Any] | None = None) -> Path | None:
-    """The file `load` would read, or None when there is none."""
+def find_files(path: Path | None, env: Mapping[str, str], schema: Schema[Any] | None = None) -> list[Path]:
+    """The files `load` would read, the last word last. A directory stands for its *.yaml."""
     schema = schema or CONTROL
-    if path is not None:
-        return path
-    if named := env.get(schema.file_variable):
-        return Path(named)
-    return schema.file if schema.file.exists() else None
+    named = path or (Path(env[schema.file_variable]) if env.get(schema.file_variable) else None)
+    if named is not None:
+        return (_drop_ins(named) if named.is_dir() else []) or [named]
+    return [*([schema.file] if schema.file.exists() else []), *_drop_ins(schema.drop_ins)]
 
 
-def _take_file(schema: Schema[Any], document: Document, findings: _Findings) -> None:
+def _drop_ins(directory: Path) -> list[Path]:
+    return sorted(file for file in directory.glob("*.yaml") if not file.name.startswith("."))
+
+
+def _take_file(schema: Schema[Any], document: Document, findings: _Findings, file: Path) -> None:
     known = {key.path: key for key in keys(schema.root)}
     sections = {path.rpartition(".")[0] for path in known} - {""}
     sections |= {path.rpartition(".")[0] for path in sections} - {""}
@@ -110,16 +123,17 @@ def _take_file(schema: Schema[Any], document: Document, findings: _Findings) -> 
             if raw is not None:
                 findings.raw[path] = raw
                 # What a YAML merge brought in has no line of its own.
-                findings.origins[path] = f"file, line {line}" if line else "file"
+                findings.origins[path] = f"{file}, line {line}" if line else str(file)
+                findings.bases[path] = file.absolute().parent
         elif path in RENAMED:
             if document.values.get(WITH_ANOTHER.get(path, path)) not in _EMPTY:
-                _take_renamed(path, raw, line, findings)
+                _take_renamed(path, raw, f"{file}, line {line}" if line else str(file), findings)
         elif path in sections:
             findings.problems.append(
                 Problem(path, f"wants a section with keys of its own, found {found(raw)}")
             )
         else:
-            _take_stranger(path, raw, line, [*known], findings)
+            _take_stranger(path, raw, f"{file}, line {line}" if line else str(file), [*known], findings)
 
 
 def _flat(
@@ -136,19 +150,19 @@ def _flat(
             yield path, raw
 
 
-def _take_renamed(path: str, raw: Any, line: int | None, findings: _Findings) -> None:
+def _take_renamed(path: str, raw: Any, place: str, findings: _Findings) -> None:
     ours, convert = RENAMED[path]
     if raw in _EMPTY:
         return
     findings.raw.setdefault(ours, convert(raw))
-    findings.origins.setdefault(ours, f"file, line {line}, as {path}" if line else f"file, as {path}")
+    findings.origins.setdefault(ours, f"{place}, as {path}")
 
 
-def _take_stranger(path: str, raw: Any, line: int | None, known: list[str], findings: _Findings) -> None:
+def _take_stranger(path: str, raw: Any, place: str, known: list[str], findings: _Findings) -> None:
     refused = next((REFUSED[one] for one in _upwards(path) if one in REFUSED), None)
     ignored = next((IGNORED[one] for one in _upwards(path) if one in IGNORED), None)
     empty = any(raw is one or raw == one for one in _EMPTY)
-    where = f" (line {line})" if line else ""
+    where = f" ({place})"
     if refused is not None:
         if not empty:
             findings.problems.append(Problem(path, refused + where))
@@ -192,10 +206,12 @@ def _take_environment(schema: Schema[Any], env: Mapping[str, str], findings: _Fi
             )
         else:
             findings.raw[key.path] = text.split() if key.kind.splits else text
+            findings.bases.pop(key.path, None)
             findings.origins[key.path] = f"environment, {name}"
 
 
-def _values(schema: Schema[Any], findings: _Findings, base: Path) -> dict[str, Any]:
+def _values(schema: Schema[Any], findings: _Findings, outside: Path) -> dict[str, Any]:
+    """`outside` is what paths of the environment and the command line are relative to."""
     values: dict[str, Any] = {}
     for key in keys(schema.root):
         values[key.path] = key.default
@@ -206,6 +222,7 @@ def _values(schema: Schema[Any], findings: _Findings, base: Path) -> dict[str, A
                 where = findings.origins[key.path]
                 findings.problems.append(Problem(key.path, f"{fault} ({where})"))
                 continue
+            base = findings.bases.get(key.path, outside)
             values[key.path] = value if key.kind.settle is None else key.kind.settle(value, base)
     for path, value in _settled(schema, values, set(findings.raw)):
         values[path] = value
@@ -237,5 +254,5 @@ def _implied(values: Mapping[str, Any], given: set[str]) -> Iterator[tuple[str, 
 
 
 CONTROL = Schema(
-    Config, DEFAULT_FILE, FILE_VARIABLE, "MESHBOX_", NOT_KEYS, STATE_DIR, check, advise, _implied
+    Config, DEFAULT_FILE, DROP_INS, FILE_VARIABLE, "MESHBOX_", NOT_KEYS, STATE_DIR, check, advise, _implied
 )

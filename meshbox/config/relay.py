@@ -237,6 +237,7 @@ def _nothing_implied(values: Mapping[str, Any], given: set[str]) -> Iterator[tup
 RELAY = Schema(
     RelayConfig,
     Path("/etc/meshbox/derp.yaml"),
+    Path("/etc/meshbox/derp.d"),
     "MESHBOX_RELAY_CONFIG",
     "MESHBOX_RELAY_",
     ("MESHBOX_RELAY_CONFIG",),

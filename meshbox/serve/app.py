@@ -20,7 +20,7 @@ from meshbox import __version__, log
 from meshbox import config as configuration
 from meshbox.config import Address, Config
 from meshbox.secrets import load_or_create_key
-from meshbox.serve import api, pages, plain, tls
+from meshbox.serve import api, derphttp, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
 from meshbox.serve.auditing import Trimmer, mirror
@@ -185,7 +185,7 @@ class App:
         await self._listen(self.config.listen_addr, "listen_addr", doors, public_tls.certificate)
         if self.config.http.listen_addr is not None:
             served = [*public_tls.challenges.routes(), *public.unencrypted_routes()]
-            served += [] if self._relay is None else self._relay.routes()
+            served += derphttp.captive_portal() if self._relay is None else self._relay.routes()
             fallback = await self._sites.protocol_factory(plain.routes(self.config.server_url, served))
             doors = Doors({"/ts2021": plant.control.upgrade}, fallback, core.guard, core.steady)
             await self._listen(self.config.http.listen_addr, "http.listen_addr", doors, None)

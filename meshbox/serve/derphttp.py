@@ -55,6 +55,11 @@ def routes(names: Callable[[], Names]) -> list[web.RouteDef]:
     ]
 
 
+def captive_portal() -> list[web.RouteDef]:
+    """For port 80 of a machine whose relay has no port of its own: its clients ask there too."""
+    return [web.get("/generate_204", generate_204)]
+
+
 def own_pages(home: str) -> list[web.RouteDef]:
     """`home` is "" for a page that says what this is, "blank" for nothing, or a URL to send people to."""
 

@@ -71,7 +71,7 @@ class PublicTls:
 
     def worry(self) -> str:
         """What will become a failure."""
-        if self.certificate is None:
+        if self.certificate is None or self.failure():
             return ""
         if self._keeper is not None and self._keeper.trouble:
             return self._keeper.trouble

@@ -255,7 +255,11 @@ class RelayDaemon:
     def _announce(self) -> None:
         config = self.config
         port = self.ports.get("listen")
-        address = f"{config.listen.host or '*'}:{port}" if port else f"{config.handover_socket}"
+        address = (
+            f"{config.listen.host or '*'}:{port}"
+            if port
+            else str(config.handover_socket or "what control hands over")
+        )
         log.emit("relay_started", version=__version__, address=address, reason=_admission_in_words(config))
         if config.admission.mode == "all":
             log.emit("relay_is_open", address=address)

@@ -80,7 +80,7 @@ def _candidates(config: Config, file: Path | None) -> Iterator[Found]:
 
 def _configuration(file: Path) -> Iterator[Found]:
     yield Found(file, "config")
-    if file.parent == ALL_BELOW:
+    if file.is_relative_to(ALL_BELOW):
         yield from (Found(path, "config") for path in sorted(ALL_BELOW.rglob("*")) if path.is_file())
     else:
         yield from (Found(path, "config") for path in sorted(file.parent.glob("conf.d/*.yaml")))

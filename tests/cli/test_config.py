@@ -60,7 +60,7 @@ def test_show_with_origins(
     monkeypatch.setenv("MESHBOX_CLI_ADDRESS", "https://elsewhere.example.org")
     assert main(["-c", str(file), "config", "show", "--origin"]) == 0
     shown = capsys.readouterr()
-    assert "# file, line 1" in shown.out and "# environment, MESHBOX_LOG_LEVEL" in shown.out
+    assert f"# {file}, line 1" in shown.out and "# environment, MESHBOX_LOG_LEVEL" in shown.out
     assert "MESHBOX_CLI" not in shown.err
 
 

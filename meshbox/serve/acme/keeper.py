@@ -51,6 +51,11 @@ class Plan:
     profile: str
     binding: Binding | None = None
 
+    @property
+    def wish(self) -> str:
+        """What is asked for, to know it again."""
+        return " ".join((self.authority, *self.names))
+
 
 def plan_of(config: Config) -> Plan:
     """Raises CertificateError when the file of acme.eab_key_path cannot be used."""
@@ -90,7 +95,10 @@ class Keeper:
         self._client = client
         self._counted = counted
         self._talk = Conversation(plan.authority, shelf.account_key())
-        self._standing = shelf.standing()
+        standing = shelf.standing()
+        if standing.wish != plan.wish:
+            standing = replace(standing, failures=0, retry_at=0.0, reason="")
+        self._standing = standing
         self._window: Window | None = None
         self._look_at = 0.0
         self._nudged = asyncio.Event()
@@ -195,7 +203,7 @@ class Keeper:
         self.certificate.replace(self._shelf.certificate, self._shelf.certificate)
         self.is_temporary = False
         self._window, self._look_at = None, 0.0
-        self._standing = Standing(plan.authority, time.time())
+        self._standing = Standing(plan.authority, time.time(), plan.wish)
         self._shelf.keep_standing(self._standing)
 
     def _check(self, chain: bytes) -> None:
@@ -221,8 +229,9 @@ class Keeper:
         asked = error.retry_after if isinstance(error, NotIssued) else None
         failures = self._standing.failures + 1
         wait = renewal.retry_after(failures, asked, self._share)
+        retry_at = time.time() + wait
         self._standing = replace(
-            self._standing, failures=failures, retry_at=time.time() + wait, reason=reason
+            self._standing, wish=self._plan.wish, failures=failures, retry_at=retry_at, reason=reason
         )
         with contextlib.suppress(OSError):
             self._shelf.keep_standing(self._standing)

@@ -28,10 +28,12 @@ FILE_LIMIT = 64 * 1024
 class Standing:
     """`authority` is the directory URL the certificate on the shelf came from, "" before the first, and
     `obtained_at` when. `failures` in a row since, with what the last one said and when the next try is; so a
-    server that is restarted in a circle does not use up the authority's patience. Unix seconds."""
+    server that is restarted in a circle does not use up the authority's patience. `wish` is what was asked
+    for then: a mended configuration need not wait. Times are unix seconds."""
 
     authority: str = ""
     obtained_at: float = 0.0
+    wish: str = ""
     failures: int = 0
     retry_at: float = 0.0
     reason: str = ""

@@ -1,0 +1,205 @@
+"""From a bare Debian to two machines that reach each other, and what a server meets in its life.
+
+The way without a domain: `apt install`, `meshbox setup`, the printed line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.bed import Bed, Server, packages
+from tests.appliance.machine import Machine
+from tests.world.clients import NEWEST, Client
+from tests.world.process import Daemon, eventually
+
+LINE = re.compile(r"^    (tailscale up --login-server \S+ --auth-key mb-auth-\w+-\w+)$", re.MULTILINE)
+INSTALL = "apt-get install -y --no-install-recommends"
+EXPOSURE = {"meshbox": 1.2, "meshbox-derp": 0.3, "meshbox-backup": 0.5, "meshbox-derp-refresh": 2.0}
+LOAD = Path(__file__).with_name("load.py")
+
+
+@pytest.fixture(scope="module")
+def vps(private_bed: Bed) -> Machine:
+    private_bed.serve_mirror()
+    machine = private_bed.machine("vps", 2)
+    machine.run("apt-get", "update", "-qq")
+    for file in packages(lintian=True):
+        machine.put(file, "/srv/debs")
+    return machine
+
+
+@pytest.fixture(scope="module")
+def url(private_bed: Bed) -> str:
+    return f"http://{private_bed.network[2]}"
+
+
+@pytest.fixture(scope="module")
+def ana(private_bed: Bed) -> Client:
+    return private_bed.clients["ana"]
+
+
+def is_active(machine: Machine, unit: str = "meshbox.service") -> bool:
+    return machine.run("systemctl", "is-active", unit, check=False).out.strip() == "active"
+
+
+def test_a_bare_machine_takes_the_packages_and_nothing_fails(vps: Machine) -> None:
+    before = vps.listening()
+    said = vps.sh(f"{INSTALL} /srv/debs/meshbox_*.deb /srv/debs/meshbox-common_*.deb 2>&1")
+    assert "Next: meshbox setup" in said
+    assert vps.failed_units() == [] and vps.listening() == before
+    vps.run("systemctl", "start", "meshbox.service")
+    assert not is_active(vps) and vps.failed_units() == []
+    assert "man" not in vps.run("meshbox", "health", check=False).out
+    assert vps.sh("dpkg-query -W -f '${Conffiles}' meshbox meshbox-common") == ""
+
+
+def test_the_units_are_sound_and_sealed(vps: Machine) -> None:
+    units = vps.sh("cd /usr/lib/systemd/system; ls meshbox*")
+    # The manual page is installed, man itself is not: nothing but its name can be checked here.
+    assert (
+        vps.sh(f"cd /usr/lib/systemd/system; systemd-analyze verify --man=no {' '.join(units.split())} 2>&1")
+        == ""
+    )
+    for name, limit in EXPOSURE.items():
+        if f"{name}.service" in units.split():
+            vps.run(
+                "systemd-analyze",
+                "security",
+                "--offline=yes",
+                f"--threshold={limit * 10:.0f}",
+                f"{name}.service",
+            )
+
+
+def test_setup_says_what_is_wrong(vps: Machine) -> None:
+    said = vps.run("meshbox", "setup", "--domain", "a b", check=False)
+    assert said.code == 2 and "mesh.example.com" in said.err
+    said = vps.run(
+        "meshbox", "setup", "--domain", "mesh.example.com", "--tls", "files", "--cert", "/x", check=False
+    )
+    assert said.code == 2 and "wants both" in said.err
+    assert vps.run("ls", "/etc/meshbox/conf.d").out == ""
+
+
+def test_setup_asks_two_things_and_prints_the_line(private_bed: Bed, vps: Machine, url: str) -> None:
+    # A terminal, so that it asks; Enter twice takes what it offers: this machine's address, plain http.
+    said = vps.run("script", "-qec", "meshbox setup", "/dev/null", stdin="\n\n").out.replace("\r", "")
+    line = LINE.search(said)
+    assert line and url in line[1], said
+    private_bed.server = Server(vps, url)  # type: ignore[assignment]
+    for name in ("ana", "ben"):
+        client = private_bed.client(name, NEWEST)
+        client.cli(*shlex.split(line[1])[1:])
+        client.wait_until("Running")
+    ana, ben = private_bed.clients["ana"], private_bed.clients["ben"]
+    ana.ping("ben", via="direct")
+    private_bed.cables["ana"].block_udp()
+    ana.ping("ben", via="derp")
+    private_bed.cables["ana"].allow_udp()
+    assert ben.status()["Self"]["Online"]
+    assert vps.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478"}
+
+
+def test_it_says_where_each_setting_comes_from(vps: Machine) -> None:
+    shown = vps.run("meshbox", "config", "show", "--origin").out
+    assert "# /etc/meshbox/conf.d/10-setup.yaml, line 3" in shown and "# default" in shown
+
+
+def test_an_ordinary_user_is_told_how_to_become_administrator(vps: Machine) -> None:
+    vps.run("useradd", "eve")
+    refused = vps.run("runuser", "-u", "eve", "--", "meshbox", "nodes", "list", check=False)
+    assert refused.code == 4 and "group" in refused.err
+    vps.run("usermod", "-aG", "meshbox", "eve")
+    assert vps.run("runuser", "-u", "eve", "--", "meshbox", "nodes", "list").code == 0
+
+
+def test_a_restart_refuses_nobody(private_bed: Bed, vps: Machine, url: str, ana: Client) -> None:
+    daemon = Daemon("load", private_bed.directory / "load")
+    daemon.start(ana.host.inside([sys.executable, str(LOAD), f"{url}/health", "8"]))
+    for _ in range(3):
+        time.sleep(1.0)
+        vps.run("systemctl", "restart", "meshbox.service")
+    eventually(lambda: not daemon.alive, 30, "the load ends")
+    seen = json.loads(daemon.text())
+    print(f"three restarts: {seen}")
+    assert seen["failures"] == {} and seen["answered"] > 100
+
+
+def test_it_comes_back_from_a_kill_and_from_hanging(vps: Machine, ana: Client) -> None:
+    vps.run("systemctl", "kill", "--signal=KILL", "meshbox.service")
+    eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is back after a kill")
+    drop_in = "/run/systemd/system/meshbox.service.d"
+    vps.sh(f"mkdir -p {drop_in}; printf '[Service]\\nWatchdogSec=2s\\n' > {drop_in}/test.conf")
+    vps.sh("systemctl daemon-reload; systemctl restart meshbox")
+    restarts = vps.sh("systemctl show -P NRestarts meshbox")
+    vps.run("systemctl", "kill", "--signal=STOP", "meshbox.service")
+    eventually(lambda: vps.sh("systemctl show -P NRestarts meshbox") != restarts, 20, "the watchdog bites")
+    eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is back after hanging")
+    vps.sh("rm -r /run/systemd/system/meshbox.service.d; systemctl daemon-reload; systemctl restart meshbox")
+    ana.sees("ben", online=True, within=40)
+
+
+def test_a_full_disk_loses_nothing_and_takes_nothing_down(vps: Machine, ana: Client) -> None:
+    for size in ("1M", "512"):
+        vps.run("dd", "if=/dev/zero", f"of=/var/lib/fill-{size}", f"bs={size}", check=False)
+    refused = vps.run("meshbox", "users", "create", "carl", check=False)
+    assert refused.code == 16, refused.text
+    assert is_active(vps)
+    ana.ping("ben")
+    vps.sh("rm /var/lib/fill-*")
+    vps.run("meshbox", "users", "create", "carl")
+    eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is well again")
+
+
+def test_a_reboot(vps: Machine, ana: Client) -> None:
+    began = time.monotonic()
+    vps.reboot()
+    eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 20, "it serves after a reboot")
+    print(f"reboot to healthy: {time.monotonic() - began:.1f} s")
+    assert vps.failed_units() == []
+    ana.sees("ben", online=True, within=60)
+    ana.ping("ben")
+
+
+def test_a_database_of_a_newer_version_is_refused_with_the_way_back(vps: Machine) -> None:
+    def schema(statement: str) -> None:
+        vps.run("python3", "-c", "import sqlite3, sys; db = sqlite3.connect('/var/lib/meshbox/db.sqlite'); "
+                "db.execute(sys.argv[1]); db.commit()", statement)  # fmt: skip
+
+    vps.run("systemctl", "stop", "meshbox.service", "meshbox.socket", "meshbox-stun.socket")
+    schema("INSERT INTO schema_version VALUES (999, 'future', 0, '9.9.9')")
+    assert vps.run("systemctl", "start", "meshbox.service", check=False).code != 0
+    assert "install meshbox 9.9.9 or newer again" in vps.journal("meshbox")
+    assert vps.sh("systemctl show -P ExecMainStatus meshbox") == "14"
+    schema("DELETE FROM schema_version WHERE version = 999")
+    vps.run("systemctl", "start", "meshbox.socket", "meshbox-stun.socket", "meshbox.service")
+
+
+def test_remove_keeps_and_purge_asks(vps: Machine) -> None:
+    nodes = vps.run("meshbox", "nodes", "list", "-o", "name").out
+    vps.run("apt-get", "remove", "-y", "meshbox")
+    assert vps.listening() == {"tcp/22"} and vps.failed_units() == []
+    vps.run("apt-get", "install", "-y", "--no-install-recommends", "/srv/debs/" + deb("meshbox_"))
+    assert vps.run("meshbox", "nodes", "list", "-o", "name").out == nodes
+    said = vps.run("apt-get", "purge", "-y", "meshbox").text
+    assert "data stays in /var/lib/meshbox" in said
+    assert vps.run("test", "-e", "/var/lib/meshbox/db.sqlite", check=False).code == 0
+    vps.run("apt-get", "install", "-y", "--no-install-recommends", "/srv/debs/" + deb("meshbox_"))
+    assert vps.run("meshbox", "nodes", "list", "-o", "name").out == nodes
+    vps.run("debconf-set-selections", stdin="meshbox meshbox/purge-data boolean true\n")
+    vps.run("apt-get", "purge", "-y", "meshbox", "meshbox-common")
+    left = vps.sh("find / -xdev -name '*meshbox*' -not -path '/srv/*' -not -path '/var/lib/systemd/catalog*' "
+                  "-not -path '/proc/*' -not -path '/var/lib/dpkg/*' 2>/dev/null || true")  # fmt: skip
+    assert left == "", left
+
+
+def deb(beginning: str) -> str:
+    """The file name of one of our packages."""
+    return next(file.name for file in packages(lintian=True) if file.name.startswith(beginning))

@@ -1,0 +1,265 @@
+"""A bare Debian becomes the appliance by ansible/site.yml over ssh, and lives: certificate from an authority,
+relay behind the same port, firewall, renewal, upgrade, kill, reboot, backup and a second machine.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.authority import Authority
+from tests.appliance.bed import Bed, Server, packages
+from tests.appliance.machine import Machine
+from tests.appliance.operator import Operator, changed
+from tests.world.clients import NEWEST, Client
+from tests.world.lab import CONTROL_NAME
+from tests.world.process import Daemon, eventually
+
+URL = f"https://{CONTROL_NAME}"
+LOAD = Path(__file__).with_name("load.py")
+AIM = 300.0
+"""Seconds from a bare machine to two connected clients."""
+
+PREVIOUS = "4be278e7dc1c"
+"""The commit whose packages are upgraded from."""
+
+SCAN = """
+import concurrent.futures, socket, sys
+def open_(port):
+    try:
+        socket.create_connection((sys.argv[1], port), 1.0).close()
+        return port
+    except OSError:
+        return 0
+with concurrent.futures.ThreadPoolExecutor(256) as pool:
+    found = pool.map(open_, [*range(1, 1100), 3000, 3478, 5432, 8080, 8443, 9090, 9100, 9586, 10000])
+    print(*sorted(port for port in found if port))
+"""
+
+
+@dataclass(slots=True)
+class Site:
+    """The machine, who runs it, and who certifies it."""
+
+    bed: Bed
+    vps: Machine
+    operator: Operator
+    authority: Authority
+    began: float = 0.0
+
+    @property
+    def address(self) -> str:
+        return str(self.bed.network[2])
+
+    @property
+    def ana(self) -> Client:
+        return self.bed.clients["ana"]
+
+    @property
+    def ben(self) -> Client:
+        return self.bed.clients["ben"]
+
+    def play(self, *words: str, book: str = "site.yml", packages_: Path, check: bool = True, **more: object):  # type: ignore[no-untyped-def]
+        settings = {
+            "meshbox_domain": CONTROL_NAME,
+            "meshbox_email": "operator@example.net",
+            "meshbox_packages": str(packages_),
+            "meshbox_acme_directory": self.authority.directory_url,
+            "meshbox_acme_ca": str(self.authority.trust),
+            "selfcheck_ca": str(self.authority.root),
+        }
+        return self.operator.play(book, self.address, *words, check=check, **{**settings, **more})
+
+    def relayed(self, blocked: bool) -> None:
+        """Whether the two clients can only reach each other through the relay."""
+        for name in ("ana", "ben"):
+            cable = self.bed.cables[name]
+            cable.block_udp() if blocked else cable.allow_udp()
+
+    def well(self) -> bool:
+        return self.vps.run("meshbox", "health", check=False).code == 0
+
+    def certificate(self) -> str:
+        """What the server shows now, PEM."""
+        script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], 443)))"
+        return self.bed.cables["operator"].host.run(sys.executable, "-c", script, CONTROL_NAME).out
+
+
+@pytest.fixture(scope="module")
+def before() -> Path:
+    """Directory of the packages of an earlier commit."""
+    return packages(version="0.1.0-0~previous", ref=PREVIOUS)[0].parent
+
+
+@pytest.fixture(scope="module")
+def now() -> Path:
+    """Directory of the packages of this tree."""
+    return packages(lintian=True)[0].parent
+
+
+@pytest.fixture(scope="module")
+def site(public_bed: Bed, before: Path, now: Path) -> Site:
+    bed = public_bed
+    bed.serve_mirror()
+    authority = Authority(bed)
+    operator = Operator(bed)
+    bed.authority = authority.root
+    vps = bed.machine("vps", 2, operator.invite)
+    bed.server = Server(vps, URL)  # type: ignore[assignment]
+    return Site(bed, vps, operator, authority, time.monotonic())
+
+
+def test_mistakes_are_said_before_anything_is_changed(site: Site, before: Path) -> None:
+    said = site.play(packages_=before, check=False, meshbox_domain="", selfcheck_enabled=False)
+    assert said.code != 0 and "Set meshbox_domain" in said.out and changed(said) == 0
+    said = site.play(packages_=site.operator.home, check=False)
+    assert said.code != 0 and "make deb" in said.out and changed(said) == 0
+    site.play("--check", packages_=before)
+    assert site.vps.run("dpkg", "-s", "meshbox", check=False).code != 0
+
+
+def test_from_a_bare_server_to_two_connected_clients(site: Site, before: Path) -> None:
+    began = time.monotonic()
+    site.play(packages_=before)
+    served = time.monotonic()
+    site.vps.run("meshbox", "users", "create", "lab")
+    key = site.bed.server.create_key("lab", "--reusable")
+    for name in ("ana", "ben"):
+        site.bed.client(name, NEWEST).up(key)
+    site.ana.ping("ben", via="direct")
+    took = time.monotonic() - began
+    print(f"bare server to two connected clients: {took:.0f} s, of which the playbook {served - began:.0f} s")
+    assert took < AIM
+    assert site.vps.failed_units() == []
+
+
+def test_through_the_relay_on_port_443(site: Site) -> None:
+    site.relayed(True)
+    site.ana.ping("ben", via="derp")
+    status = json.loads(site.vps.run("meshbox", "derp", "status", "-o", "json").out)
+    assert status["clients"] >= 2
+    held = site.vps.sh("ss -Htnp state established '( sport = :443 )'")
+    relay = site.vps.sh("systemctl show -P MainPID meshbox-derp")
+    assert f"pid={relay}," in held
+    site.relayed(False)
+
+
+def test_the_second_run_changes_nothing(site: Site, before: Path) -> None:
+    assert changed(site.play(packages_=before)) == 0
+    assert changed(site.play("--check", "--diff", packages_=before)) == 0
+
+
+def test_only_the_intended_ports_answer(site: Site) -> None:
+    found = site.operator.host.run(sys.executable, "-c", SCAN, site.address, timeout=60).out.split()
+    assert found == ["22", "80", "443"]
+    assert site.vps.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478"}
+
+
+def test_a_firewall_that_locks_out_takes_itself_back(site: Site, before: Path) -> None:
+    said = site.play("--tags", "firewall", packages_=before, check=False,
+                     firewall_ssh_from=["198.51.100.7"], firewall_patience=14)  # fmt: skip
+    assert said.code != 0
+    back = eventually(lambda: site.operator.host.run(
+        "ssh", *site.operator.ssh(), "-o", "ConnectTimeout=2", f"root@{site.address}", "true", check=False
+    ).code == 0, 30, "ssh is let in again")  # fmt: skip
+    assert back
+    assert "198.51.100.7" not in site.vps.run("nft", "list", "ruleset").out
+    assert "appliance" in site.vps.run("nft", "list", "ruleset").out
+
+
+def test_a_renewal_drops_no_session(site: Site) -> None:
+    first = site.certificate()
+    shown = site.bed.directory / "shown.pem"
+    shown.write_text(first)
+    errors = site.ana.daemon.text().count("PollNetMap")
+    site.authority.wants_renewal(shown)
+    site.vps.run("systemctl", "reload", "meshbox")
+    eventually(lambda: site.certificate() != first, 60, "a new certificate is shown", every=1)
+    site.ana.ping("ben")
+    assert site.ana.daemon.text().count("PollNetMap") == errors
+
+
+def test_an_upgrade_loses_no_packet_to_the_relay_and_refuses_nobody(site: Site, now: Path) -> None:
+    site.relayed(True)
+    site.ana.ping("ben", via="derp")
+    old = site.vps.run("dpkg-query", "-W", "meshbox").out
+    pings = site.bed.directory / "pings"
+    ping = Daemon("ping", pings)
+    ping.start(site.ana.host.inside(["ping", "-n", "-i", "0.1", site.ben.address]))
+    load = Daemon("load", site.bed.directory / "load")
+    load.start(site.operator.host.inside(
+        [sys.executable, str(LOAD), f"{URL}/health", "30", str(site.authority.root)]))  # fmt: skip
+    began = time.monotonic()
+    said = site.play("--tags", "meshbox", packages_=now)
+    took = time.monotonic() - began
+    ping.stop(signal.SIGINT)
+    eventually(lambda: not load.alive, 60, "the load ends")
+    seen = json.loads(load.text())
+    print(f"upgrade: {took:.0f} s; {seen}; {pings.read_text().strip().splitlines()[-2]}")
+    assert site.vps.run("dpkg-query", "-W", "meshbox").out != old and changed(said) > 0
+    assert " 0% packet loss" in pings.read_text()
+    assert seen["failures"] == {} and seen["answered"] > 100
+    assert site.ana.ping("ben", via="derp")
+    assert list(site.vps.sh("ls /var/lib/meshbox").split())
+
+
+def test_each_service_comes_back_from_a_kill(site: Site) -> None:
+    for unit in ("meshbox-derp", "meshbox"):
+        site.vps.run("systemctl", "kill", "--signal=KILL", f"{unit}.service")
+        eventually(site.well, 20, f"all is well after a kill of {unit}")
+        site.ana.ping("ben", via="derp", within=40)
+    site.relayed(False)
+    assert site.vps.failed_units() == []
+
+
+def test_after_a_reboot_everything_is_there(site: Site) -> None:
+    site.vps.reboot()
+    eventually(site.well, 20, "it serves")
+    assert site.vps.failed_units() == []
+    assert "policy drop" in site.vps.run("nft", "list", "table", "inet", "appliance").out
+    site.ana.sees("ben", online=True, within=60)
+    site.ana.ping("ben", within=40)
+
+
+def test_a_second_machine_takes_over_from_a_backup(site: Site, now: Path) -> None:
+    addresses = site.ana.addresses
+    archive = site.vps.run("meshbox", "backup", "create").out.strip()
+    kept = site.bed.directory / "kept"
+    kept.mkdir()
+    with (kept / "backup").open("wb") as file:
+        subprocess.run(site.vps.inside("cat", archive), stdout=file, check=True)
+    site.vps.close()
+    site.bed.cables["vps"].pull()
+    began = time.monotonic()
+    second = site.bed.machine("second", 2, site.operator.invite)
+    site.vps = second
+    site.bed.server = Server(second, URL)  # type: ignore[assignment]
+    second.run("apt-get", "update", "-qq")
+    for file in sorted(now.glob("*.deb")):
+        second.put(file, "/srv/debs")
+    second.sh("apt-get install -y --no-install-recommends /srv/debs/*.deb")
+    second.put(kept, "/srv")
+    second.run("meshbox", "backup", "restore", "/srv/kept/backup", "--yes")
+    sockets = "meshbox-derp-control.socket meshbox-derp-handover.socket meshbox-derp-stun.socket"
+    second.sh(f"systemctl start {sockets} meshbox-derp.service meshbox.socket meshbox.service")
+    eventually(site.well, 20, "the second machine serves")
+    site.ana.sees("ben", online=True, within=90)
+    site.ana.ping("ben", within=60)
+    print(f"a second machine from a backup, clients back: {time.monotonic() - began:.0f} s")
+    assert site.ana.addresses == addresses and second.failed_units() == []
+
+
+def test_uninstalling_takes_away_what_was_brought(site: Site, now: Path) -> None:
+    said = site.play(book="uninstall.yml", packages_=now, check=False)
+    assert said.code != 0 and "really=yes" in said.out
+    site.play("-e", "really=yes", "-e", "data=delete", book="uninstall.yml", packages_=now)
+    assert site.vps.listening() == {"tcp/22"}
+    assert site.vps.run("test", "-e", "/var/lib/meshbox", check=False).code != 0
+    assert "appliance" not in site.vps.run("nft", "list", "ruleset", check=False).out
