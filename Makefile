@@ -8,7 +8,7 @@
 #   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
 #   make bench-derp the relay beside the official one, which is built first (Go)
-#   make docs       docs/config.md and docs/events.md, written from the code
+#   make docs       the pages and the journal catalog that are written from the code
 #   make venv       .venv, with .venv/bin/meshbox
 #
 # PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer). ARGS="-k noise" goes to pytest,
@@ -54,6 +54,7 @@ docs: venv
 	@$(RUN) -m meshbox.cli.reference > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 	@$(RUN) -m meshbox.cli.man > docs/meshbox.1.new && mv docs/meshbox.1.new docs/meshbox.1
 	@$(RUN) -m meshbox.log.reference > docs/events.md.new && mv docs/events.md.new docs/events.md
+	@$(RUN) -m meshbox.log.catalog > systemd/meshbox.catalog.new && mv systemd/meshbox.catalog.new systemd/meshbox.catalog
 
 clean:
 	rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

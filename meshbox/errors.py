@@ -19,7 +19,10 @@
     │   ├── ConfigError      the configuration, all its problems at once
     │   ├── ListenError      an address we cannot listen on
     │   ├── KeyFileError     a private key file we cannot use
-    │   └── CertificateError a TLS certificate we cannot use
+    │   ├── CertificateError a TLS certificate we cannot use
+    │   │   └── NotIssued    an authority gave none
+    │   └── BackupError      an archive that cannot be made or used
+    │       └── OffsiteError its copy elsewhere
     └── StoreError           the database cannot do what was asked
         ├── StoreNewer       written by a newer meshbox
         ├── StoreBroken      damaged, locked or not ours
@@ -154,6 +157,26 @@ class KeyFileError(OperatorError):
 
 class CertificateError(OperatorError):
     exit_code = 13
+
+
+class NotIssued(CertificateError):
+    """A certificate authority gave no certificate. `kind` is its own word for the reason (rateLimited,
+    connection, ...), "" when it said none; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, kind: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class BackupError(OperatorError):
+    exit_code = 17
+
+
+class OffsiteError(BackupError):
+    """The archive is there, its copy elsewhere is not."""
+
+    exit_code = 18
 
 
 class StoreError(MeshboxError):

@@ -5,6 +5,9 @@ that prove it. The secret is 256 random bits, so a plain SHA-256 is kept of it: 
 to guess, and a slow hash on a public endpoint would be a lever (a wrong key may cost 0.5 ms of
 CPU, not 60). Only letters and digits, because clients cut an auth key at `--TL`.
 
+A backup key is `mb-backup-pub-` or `mb-backup-key-`, and 64 hex digits of the key with eight of their
+SHA-256: a public key with a slip in it would be a key all the same, of backups nobody can ever open.
+
 A private key file is one line, `privkey:` and 64 hex digits, readable by its owner.
 """
 
@@ -23,6 +26,8 @@ from typing import Literal
 from meshbox.errors import KeyFileError
 
 TokenKind = Literal["auth", "api"]
+BackupKeyKind = Literal["pub", "key"]
+BACKUP_CHECK_BYTES = 4
 PREFIX_LENGTH = 12
 SECRET_LENGTH = 43
 KEY_FILE_MODE = 0o600
@@ -33,6 +38,7 @@ LEAST_TOKEN = 32
 TOKEN_FILE_BYTES = 4096
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _TOKEN = re.compile(rf"mb-(auth|api)-([0-9A-Za-z]{{{PREFIX_LENGTH}}})-([0-9A-Za-z]{{{SECRET_LENGTH}}})")
+_BACKUP_KEY = re.compile(r"mb-backup-(pub|key)-([0-9a-f]{72})")
 _KEY_FILE = re.compile(rb"""(?:\s*\{\s*"PrivateKey":\s*")?privkey:([0-9a-fA-F]{64})(?:"\s*\})?\s*""")
 """Also as the official derper keeps it, so that its relay can become one of ours without a new key."""
 
@@ -86,6 +92,30 @@ def hash_secret(text: str) -> bytes:
 def matches(secret: str, stored: bytes) -> bool:
     """Whether `secret` hashes to `stored`, in time that does not depend on where they differ."""
     return hmac.compare_digest(hash_secret(secret), stored)
+
+
+def backup_key_text(key: bytes, kind: BackupKeyKind) -> str:
+    """32 bytes as people copy them."""
+    return f"mb-backup-{kind}-{(key + _check_bytes(key)).hex()}"
+
+
+def read_backup_key(text: str, kind: BackupKeyKind) -> bytes:
+    """Raises ValueError with one clause that says what is wrong."""
+    match = _BACKUP_KEY.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"is no backup key; it begins with mb-backup-{kind}- and has 72 hex digits after it")
+    if match[1] != kind:
+        other = {"pub": "the private key, which must stay away from the server", "key": "the public key"}
+        raise ValueError(f"is {other[kind]}; wanted is mb-backup-{kind}-...")
+    raw = bytes.fromhex(match[2])
+    key = raw[:-BACKUP_CHECK_BYTES]
+    if raw[-BACKUP_CHECK_BYTES:] != _check_bytes(key):
+        raise ValueError("has a slip in it: copy it again")
+    return key
+
+
+def _check_bytes(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:BACKUP_CHECK_BYTES]
 
 
 def read_token(path: Path) -> Secret:

@@ -23,21 +23,26 @@ class Event:
 
 
 FIELDS: dict[str, str] = {
+    "action": "what was done, as the audit names it",
     "actor": "who did it: local:<user>, api:<key>, file:<name>",
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
     "count": "how many of what the text names",
+    "detail": "more about an action",
     "err": "what went wrong inside meshbox: an error, or the traceback of a fault",
+    "expires": "when something ends, RFC 3339",
     "fields": "names of the parts of a report",
     "hostname": "the name a device gives itself, whatever it says",
     "key": "a configuration key by its path",
     "logger": "the library, by the name of its logger",
     "message": "what a library said",
     "method": "the HTTP method",
+    "names": "the domains and addresses a certificate is for",
     "node": "a node: its name, or its key in short form where it has none",
     "node_id": "a node's number, which is never used again",
-    "path": "the path of a request",
+    "object": "what it was done to",
+    "path": "the path of a request or of a file",
     "peer_ip": "the address somebody came from, after trusted proxies",
     "policy": "a version of the policy, by its number",
     "reason": "why, in words",
@@ -48,6 +53,7 @@ FIELDS: dict[str, str] = {
     "similar": "how many events like this one were only counted, after the last line of its kind",
     "traceback": "where in the code it happened",
     "url": "the URL clients are told",
+    "user": "a user, by name",
     "version": "of meshbox",
     "what": "the part of the server that is meant",
     "why": "the kind of trouble, one of a few words",
@@ -67,6 +73,58 @@ EVENTS: dict[str, Event] = {
         "Somebody called the API with a key that is unknown, expired or revoked. If it is a tool of yours, "
         "give it a new key (meshbox apikeys create). After ten in a minute the address is not listened to "
         "for the rest of it.",
+    ),
+    "audit_trim_failed": Event(
+        "error",
+        "old rows of the audit could not be removed: {err}",
+        "The text names the cause, usually a full disk. It is tried again tomorrow.",
+    ),
+    "audit_trimmed": Event(
+        "info",
+        "{count} rows of the audit older than audit.retention are gone",
+        "The audit itself has a row about it. Older backups still hold what went.",
+    ),
+    "audited": Event(
+        "info",
+        "{actor}: {action} {object} {detail}",
+        "Somebody changed something, and the audit has it: who, what, on which object. `meshbox audit list` "
+        "shows more of them, and is what counts: a log can be lost.",
+    ),
+    "backup_created": Event(
+        "info",
+        "backup {path} made: {bytes} bytes in {seconds} s",
+        "A backup was made, checked and read back. `meshbox backup list` shows them all.",
+    ),
+    "backup_failed": Event(
+        "error",
+        "no backup was made: {reason}",
+        "The archives that are there were not touched. The text names the cause, usually a full disk or a "
+        "file that cannot be read. Once mended, `meshbox backup create` makes one now.",
+    ),
+    "backup_offsite_failed": Event(
+        "error",
+        "backup {path} is only on this machine: {reason}",
+        "The archive was made; its copy by restic failed with the words in the text. The next backup tries "
+        "again; `meshbox backup create` does it now.",
+    ),
+    "backup_restored": Event(
+        "warning",
+        "everything was restored from {path}",
+        "Somebody put a backup back. What it replaced lies beside, with names that end in .replaced-1. "
+        "Whatever happened after the backup was made is gone: devices that joined since have to join again.",
+    ),
+    "certificate_obtained": Event(
+        "info",
+        "a certificate for {names} until {expires} ({reason})",
+        "The certificate authority issued a certificate, and new connections use it. Open ones were not "
+        "touched. It is renewed by itself.",
+    ),
+    "certificate_renewal_failed": Event(
+        "error",
+        "{url} gave no certificate for {names}: {reason}; trying again in {seconds} s",
+        "The old certificate stays in use until it expires; without one, clients cannot connect. Usually "
+        "port 80 of one of the names does not lead here: check its DNS records, the firewall and "
+        "http.listen_addr. Once mended, `systemctl reload meshbox` tries at once.",
     ),
     "clock_stepped": Event(
         "warning",
@@ -155,6 +213,17 @@ EVENTS: dict[str, Event] = {
         "The relay asks this URL for each client that connects and got no proper answer. Unless it fails "
         "open, new clients stay out; those connected stay.",
     ),
+    "dns_records_read": Event(
+        "info",
+        "{count} extra DNS records read from {path}",
+        "The file of dns.extra_records_path changed and every client was sent its records.",
+    ),
+    "dns_records_refused": Event(
+        "warning",
+        "extra DNS records were not taken over: {reason}",
+        "The file of dns.extra_records_path changed and cannot be used; the records read before stay in "
+        "force. Mend the file: it is looked at every second.",
+    ),
     "flush_failed": Event(
         "error",
         "reports of nodes could not be written: {err}",
@@ -172,6 +241,12 @@ EVENTS: dict[str, Event] = {
         "a tunnel from {peer_ip} could not be opened: {reason}",
         "A client tried with a wrong key of this server, or something that is no client tried at all. If "
         "clients of yours cannot connect, the file of noise.private_key_path was replaced: restore it.",
+    ),
+    "health_doubtful": Event(
+        "warning",
+        "{what} will need somebody: {reason}",
+        "The server works, and something will stop it or be missing one day unless somebody acts; the text "
+        "says what. /health answers warn until then.",
     ),
     "health_lost": Event(
         "error",
@@ -247,8 +322,14 @@ EVENTS: dict[str, Event] = {
     ),
     "node_registered": Event(
         "info",
-        "node {node} (id {node_id}) registered from {peer_ip}",
+        "node {node} (id {node_id}) of {user} registered from {peer_ip}",
         "A new device joined the tailnet.",
+    ),
+    "node_waiting": Event(
+        "info",
+        "node {node} (id {node_id}) from {peer_ip} waits for approval",
+        "A new device logged in, and node.approval asks that an administrator agrees. Look at it with "
+        "`meshbox nodes show`, then `meshbox nodes approve` or `meshbox nodes delete`.",
     ),
     "page_failed": Event(
         "error",

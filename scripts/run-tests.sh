@@ -10,10 +10,10 @@ cd "$root"
 . scripts/laboratory.sh
 
 if laboratory_ready; then
-    if sh scripts/build-clients.sh && sh scripts/build-derper.sh; then
+    if sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh; then
         exec .venv/bin/python -m pytest "$@"
     fi
-    why="the official clients and relay could not be built"
+    why="the official clients and relay or the test authority could not be built"
 fi
 
 say "!! The tests with official clients CANNOT RUN HERE: $why."

@@ -148,7 +148,13 @@ def test_a_headscale_file_starts_meshbox(file: Path) -> None:
     assert config.dns.override_local_dns and config.dns.nameservers.split == ()
     assert config.derp.server.ipv4 == ip_address("198.51.100.1")
     warned = {warning.path for warning in config.warnings}
-    assert {"grpc_listen_addr", "acme_url", "preauth_keys", "tuning", "node.routes"} <= warned
+    assert {
+        "grpc_listen_addr",
+        "tls_letsencrypt_cache_dir",
+        "preauth_keys",
+        "tuning",
+        "node.routes",
+    } <= warned
     # Switched off or empty: nothing is lost, nothing is said.
     assert (
         not {"acme_email", "tls_letsencrypt_hostname", "randomize_client_port", "grpc_allow_insecure"}
@@ -213,7 +219,11 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
         ("oidc: {issuer: https://id.example.com}", "oidc.issuer", "pre-auth keys"),
         ("oidc: {expiry: 30d}", "oidc.expiry", "use node.expiry"),
         ("dns: {use_username_in_magic_dns: true}", "dns.use_username_in_magic_dns", "removed"),
-        ("tls_letsencrypt_hostname: a.example", "tls_letsencrypt_hostname", "tls_cert_path"),
+        ("acme: {enabled: true}\ntls_cert_path: a\ntls_key_path: b", "acme.enabled", "not both"),
+        ("acme: {enabled: true}\nhttp: {listen_addr: ''}", "http.listen_addr", "set it to :80"),
+        ("acme: {enabled: true, directory_url: 'http://ca.example'}", "acme.directory_url", "https://"),
+        ("acme: {domains: ['*.example.com']}", "acme.domains", "domain name"),
+        ("http: {webroot: /var/www}", "http.webroot", ":80"),
         ("database: {type: postgres}", "database.type", "wants sqlite"),
         ("dns: 5", "dns", "wants a section"),
         ("dns: {override_local_dns: true}", "dns.override_local_dns", "nameservers.global"),
@@ -516,6 +526,37 @@ def test_a_yaml_merge_counts_as_the_file(file: Path) -> None:
     )
     config = load(file, {})
     assert config.logtail.enabled and config.origins["logtail.enabled"] == "file"
+
+
+def test_headscale_s_certificate_keys_are_ours_by_another_name(file: Path) -> None:
+    file.write_text(
+        "server_url: https://mesh.example.com\nacme_email: ana@example.com\n"
+        "acme_url: https://ca.example/dir\ntls_letsencrypt_hostname: mesh.example.com\n"
+        'tls_letsencrypt_listen: ":http"\n'
+    )
+    config = load(file, {})
+    assert config.acme.enabled and config.acme.domains == ("mesh.example.com",)
+    assert (config.acme.email, config.acme.directory_url) == ("ana@example.com", "https://ca.example/dir")
+    assert config.http.listen_addr == ":80" and not config.warnings
+    assert config.origins["acme.email"] == "file, line 2, as acme_email"
+
+
+def test_a_certificate_is_for_the_names_given_or_the_server_s_own(file: Path) -> None:
+    file.write_text("server_url: https://[2001:db8::7]\nacme: {enabled: true}\n")
+    config = load(file, {})
+    assert config.http.listen_addr == ":80" and config.acme.domains == ()
+    file.write_text("server_url: https://a.example\nacme: {domains: ['[2001:DB8::7]', A.example.]}\n")
+    assert load(file, {}).acme.domains == ("2001:db8::7", "a.example")
+    file.write_text("server_url: https://a.example\nacme: {enabled: true}\nhttp: {listen_addr: ':8080'}\n")
+    assert "forward that port" in load(file, {}).warnings[0].text
+
+
+def test_plain_http_neither_wants_a_certificate_nor_is_a_place_to_be_sent_to(file: Path) -> None:
+    found = problems(
+        file, "server_url: http://a.example\nacme: {enabled: true}\nhttp: {listen_addr: ':80'}\n"
+    )
+    assert list(found) == ["http.listen_addr", "server_url"]
+    assert all("https://" in text for text in found.values())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshbox import secrets
 from meshbox.errors import KeyFileError
 from meshbox.secrets import (
     Secret,
@@ -142,3 +143,25 @@ def test_a_place_where_no_file_can_be(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "key"):
         with pytest.raises(KeyFileError, match="cannot be used"):
             load_or_create_key(path, os.urandom)
+
+
+def test_a_backup_key_comes_back_and_its_kind_is_told() -> None:
+    key = bytes(range(32))
+    for kind in ("pub", "key"):
+        text = secrets.backup_key_text(key, kind)  # type: ignore[arg-type]
+        assert secrets.read_backup_key(f" {text}\n", kind) == key  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must stay away from the server"):
+        secrets.read_backup_key(secrets.backup_key_text(key, "key"), "pub")
+    with pytest.raises(ValueError, match="is the public key"):
+        secrets.read_backup_key(secrets.backup_key_text(key, "pub"), "key")
+    with pytest.raises(ValueError, match="is no backup key"):
+        secrets.read_backup_key("mb-backup-pub-ab", "pub")
+
+
+def test_every_slip_in_a_backup_key_is_found() -> None:
+    text = secrets.backup_key_text(bytes(range(32)), "pub")
+    start = len("mb-backup-pub-")
+    for at in range(start, len(text)):
+        slipped = text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :]
+        with pytest.raises(ValueError, match="has a slip in it"):
+            secrets.read_backup_key(slipped, "pub")

@@ -35,7 +35,9 @@ class Leaf(click.Command):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         attributes.setdefault("epilog", EPILOG)
         super().__init__(*args, **attributes)
-        self.params.extend(common_options(hidden=True))
+        # A command may have an option of this name with a meaning of its own (`backup restore --force`).
+        own = {spelling for param in self.params for spelling in param.opts}
+        self.params.extend(one for one in common_options(hidden=True) if own.isdisjoint(one.opts))
 
 
 class Group(click.Group):

@@ -15,6 +15,8 @@ def owner(item: Json) -> str:
 def state(node: Json) -> str:
     if node.get("expired"):
         return "expired"
+    if not node.get("approved", True):
+        return "waiting"
     return "online" if node.get("online") else "offline"
 
 
@@ -97,6 +99,7 @@ AUTH_KEYS = Kind(
         Column("OWNER", owner),
         Column("REUSABLE", lambda key: key["reusable"]),
         Column("EPHEMERAL", lambda key: key["ephemeral"]),
+        Column("PREAPPROVED", lambda key: key.get("preapproved"), is_wide=True),
         Column("USED", lambda key: key["used"]),
         Column("EXPIRES", lambda key: key.get("expiration"), is_time=True),
         Column("CREATED", lambda key: key.get("createdAt"), is_time=True),
@@ -156,6 +159,21 @@ POLICIES = Kind(
     name=lambda version: str(version["version"]),
 )
 
+
+def certificate(status: Json) -> str:
+    """`until 2027-01-31 (acme)`, or why there is none that clients trust."""
+    found = status.get("certificate") or {}
+    until = str(found.get("expiresAt") or "")[:10]
+    text = f"until {until} ({found.get('source')})" if until else str(found.get("source") or "none")
+    return f"{text}; {found['trouble']}" if found.get("trouble") else text
+
+
+def newest_backup(status: Json) -> str:
+    found = status.get("backup") or {}
+    made = str(found.get("at") or "never")
+    return f"{made}; {found['trouble']}" if found.get("trouble") else made
+
+
 STATUS = Kind(
     (
         Column("SERVER", lambda status: status.get("serverUrl")),
@@ -171,6 +189,8 @@ STATUS = Kind(
         Column("ONLINE", lambda status: status.get("nodesOnline")),
         Column("EXPIRED", lambda status: status.get("nodesExpired")),
         Column("WAITING", lambda status: status.get("registrationsWaiting")),
+        Column("CERTIFICATE", certificate),
+        Column("BACKUP", newest_backup),
     ),
     name=lambda status: str(status.get("serverUrl")),
 )

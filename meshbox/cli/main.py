@@ -34,16 +34,31 @@ COMMANDS = {
         "meshbox.cli.derp", "derp", "Run a relay (DERP and STUN) in the foreground, or look at one.", RUN
     ),
     "config": Lazy("meshbox.cli.config", "config", "Check, show and sample the configuration.", RUN),
+    "backup": Lazy("meshbox.cli.backup", "backup", "Make, list, check and restore backups.", RUN),
     "users": Lazy(
         "meshbox.cli.users", "users", "Create, list, rename and delete users, and say what they are.", NETWORK
     ),
-    "nodes": Lazy("meshbox.cli.nodes", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK),
+    "nodes": Lazy(
+        "meshbox.cli.nodequestions", "nodes", "List, show, rename, tag, expire and delete nodes.", NETWORK
+    ),
     "preauthkeys": Lazy(
         "meshbox.cli.preauthkeys", "preauthkeys", "Create, list, expire and delete pre-auth keys.", NETWORK
     ),
     "auth": Lazy("meshbox.cli.auth", "auth", "List devices that wait, let them in, or reject them.", NETWORK),
+    "dns": Lazy(
+        "meshbox.cli.dns",
+        "dns",
+        "Show what names and resolvers nodes have, and ask a name as one of them.",
+        NETWORK,
+    ),
     "routes": Lazy(
         "meshbox.cli.routes", "routes", "List, approve and withdraw the routes that nodes offer.", NETWORK
+    ),
+    "notices": Lazy(
+        "meshbox.cli.notices",
+        "notices",
+        "List, set and delete notices that clients show their users.",
+        NETWORK,
     ),
     "policy": Lazy(
         "meshbox.cli.policy",
@@ -67,6 +82,10 @@ COMMANDS = {
         "Ask whether the server and its database answer; exit code 0 when they do.",
         LOOK,
     ),
+    "events": Lazy(
+        "meshbox.cli.events", "events", "Show what happened: the server's log events, the newest last.", LOOK
+    ),
+    "audit": Lazy("meshbox.cli.events", "audit", "Show who did what.", LOOK),
     "version": Lazy("meshbox.cli.server", "version", "Print the version of this program.", LOOK),
     "completion": Lazy("meshbox.cli.server", "completion", "Print the completion script for a shell.", LOOK),
     "configtest": Lazy(
@@ -84,6 +103,7 @@ ALIASES = {
     "pre": "preauthkeys",
     "apikey": "apikeys",
     "api": "apikeys",
+    "notice": "notices",
     "gen": "generate",
 }
 """Headscale's other spellings."""

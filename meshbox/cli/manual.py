@@ -36,11 +36,11 @@ class Entry:
 
 EXIT_CODES = (
     ("0", "it was done"),
-    ("1", "it failed, or the server is not healthy"),
+    ("1", "it failed, the server is not healthy, or the answer is no"),
     ("2", "wrong usage, or a value that cannot be used"),
-    ("3", "there is no such user, node, key or registration"),
+    ("3", "there is no such user, node, key, registration or version"),
     ("4", "refused: not allowed, or nobody said yes"),
-    ("5", "conflict: it exists already, is in use, or the name is ambiguous"),
+    ("5", "conflict: it exists already, is in use, was changed meanwhile, or the name is ambiguous"),
     ("6", "no server answers"),
     ("7", "no address is free for another node"),
     ("10", "the configuration has problems"),
@@ -50,6 +50,8 @@ EXIT_CODES = (
     ("14", "the database was written by a newer meshbox"),
     ("15", "the database is damaged, locked or not ours"),
     ("16", "no space, or the disk is read-only or failing"),
+    ("17", "a backup cannot be made, or an archive cannot be used"),
+    ("18", "the backup was made, its copy elsewhere failed"),
     ("130", "interrupted"),
 )
 

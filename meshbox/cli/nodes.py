@@ -26,7 +26,10 @@ id_option = click.option("-i", "--identifier", "--id", "identifier", default="",
 @click.option("-u", "--user", default="", help="Only nodes of this user.")
 @click.option("-t", "--tag", default="", help="Only nodes with this tag.")
 @click.option(
-    "--state", "wanted", type=click.Choice(["online", "offline", "expired"]), help="Only such nodes."
+    "--state",
+    "wanted",
+    type=click.Choice(["online", "offline", "expired", "waiting"]),
+    help="Only such nodes.",
 )
 @click.pass_obj
 def list_nodes(options: Options, user: str, tag: str, wanted: str | None) -> None:
@@ -103,6 +106,52 @@ def expire_node(
 def log_out_node(ctx: click.Context, node: tuple[str, ...], identifier: str) -> None:
     """Log nodes out now; the same as expire."""
     ctx.invoke(expire_node, node=node, identifier=identifier, after="", at="", disable=False)
+
+
+@nodes.add(name="renew", epilog=WHICH)
+@nodes_argument
+@id_option
+@click.option("--for", "lasts", default="", metavar="DURATION", help="For this long, as 12h or 30d.")
+@click.pass_obj
+def renew_node(options: Options, node: tuple[str, ...], identifier: str, lasts: str) -> None:
+    """Let the key of nodes live on, from now and as long as after a new login (node.expiry).
+
+    An expired node comes back by itself: nobody has to log in on the device.
+    """
+    api = connect(options)
+    found = _several(api, node, identifier, "renew NODE...")
+    body: Json = {"expiry": expiry(lasts, "--for")} if lasts else {}
+    for one in found:
+        changed = api.post("node", one["id"], "renew", body=body)["node"]
+        write_change(options, NODES, changed, f"{call_node(changed)} expires: {changed['expiry'] or 'never'}")
+
+
+@nodes.add(name="approve", epilog=WHICH)
+@nodes_argument
+@id_option
+@click.pass_obj
+def approve_node(options: Options, node: tuple[str, ...], identifier: str) -> None:
+    """Let nodes that wait for approval in (see node.approval)."""
+    api = connect(options)
+    for one in _several(api, node, identifier, "approve NODE..."):
+        changed = api.post("node", one["id"], "approve")["node"]
+        sentence = "was already approved" if one["approved"] else "is approved"
+        write_change(options, NODES, changed, f"{call_node(changed)} {sentence}")
+
+
+@nodes.add("set-address", name="set-ip", epilog=WHICH)
+@click.argument("words", nargs=-1, metavar="NODE ADDRESS", shell_complete=complete_nodes)
+@id_option
+@click.pass_obj
+def set_address(options: Options, words: tuple[str, ...], identifier: str) -> None:
+    """Choose the IPv4 or IPv6 address of a node, from the tailnet's prefixes."""
+    if identifier:
+        words = (identifier, *words)
+    if len(words) != 2:
+        raise click.UsageError("wants the node and the address: meshbox nodes set-ip NODE 100.64.0.7")
+    changed = connect(options).post("node", words[0], "ip", body={"address": words[1]})["node"]
+    has = " and ".join(changed["ipAddresses"])
+    write_change(options, NODES, changed, f"node {changed['givenName']} now has {has}")
 
 
 @nodes.add("rm", "del", name="delete", epilog=WHICH)

@@ -30,6 +30,7 @@ def list_keys(options: Options, user: str) -> None:
 @click.option("-u", "--user", default="", help="Whose nodes the devices will be.")
 @click.option("--reusable", is_flag=True, help="For any number of devices instead of one.")
 @click.option("--ephemeral", is_flag=True, help="For devices that are deleted when they go away.")
+@click.option("--preapproved", is_flag=True, help="The devices need no approval (see node.approval).")
 @click.option(
     "-e", "--expiration", default="1h", show_default=True, metavar="DURATION", help="As 24h, 90d or never."
 )
@@ -37,16 +38,14 @@ def list_keys(options: Options, user: str) -> None:
     "--tags", multiple=True, help="tag:name for devices that belong to no user; with commas between."
 )
 @click.pass_obj
-def create_key(
-    options: Options, user: str, reusable: bool, ephemeral: bool, expiration: str, tags: tuple[str, ...]
-) -> None:
+def create_key(options: Options, /, user: str, expiration: str, tags: tuple[str, ...], **flags: bool) -> None:
     """Create a pre-auth key and print it. It is not shown again.
 
     KEY=$(meshbox preauthkeys create --user ana) holds the key alone.
     """
     if not user and not tags:
         raise click.UsageError("say whose the devices will be: --user NAME, or --tags tag:NAME for nobody's")
-    wish: Json = {"reusable": reusable, "ephemeral": ephemeral, "aclTags": split_tags(tags)}
+    wish: Json = {**flags, "aclTags": split_tags(tags)}
     wish |= {"user": user or "0", "expiration": expiry(expiration)}
     key = connect(options).post("preauthkey", body=wish)["preAuthKey"]
     if options.is_for_machines:

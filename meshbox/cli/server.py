@@ -29,14 +29,23 @@ def serve(options: Options) -> None:
 @click.command(cls=Leaf)
 @click.pass_obj
 def health(options: Options) -> None:
-    """Ask whether the server and its database answer; exit code 0 when they do."""
+    """Ask whether the server and its database answer; exit code 0 when they do.
+
+    What will need somebody, as a certificate that cannot be renewed, is said and is no failure.
+    """
     from meshbox.cli.client import connect
 
     answer = connect(options).get("health")
     if options.is_for_machines:
         write_data(options, answer)
-    if not answer.get("databaseConnectivity"):
-        say(options, "the server runs, but its database does not answer; the log says why")
+    for name, text in (answer.get("doubts") or {}).items():
+        say(options, f"warning: {name}: {text}")
+    problems = answer.get("problems") or {}
+    if not problems and not answer.get("databaseConnectivity"):
+        problems = {"store": "its database does not answer; the log says why"}
+    for name, text in problems.items():
+        say(options, f"the server runs, but {name}: {text}")
+    if problems:
         raise click.exceptions.Exit(1)
     say(options, "healthy")
 

@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from meshbox.config.durations import format_duration, parse_duration
+from meshbox.secrets import backup_key_text, read_backup_key
+
+STATE_DIR = Path("/var/lib/meshbox")
+"""Defaults below this directory follow `state_dir` when that is given."""
 
 T = TypeVar("T")
 _TRUE = {"true", "yes", "on", "1"}
@@ -169,8 +173,15 @@ def _place(value: Path, base: Path) -> Path:
     return base / value
 
 
+def _backup_recipient(raw: object) -> bytes:
+    return read_backup_key(read_text(raw), "pub")
+
+
 TEXT = Kind("text", read_text)
 FLAG = Kind("true or false", _flag, write=bool)
 DURATION = Kind("duration", _duration, write=format_duration)
 MODE: Kind[int] = Kind("file mode", _mode, write=lambda mode: f"{mode:04o}")
+BACKUP_RECIPIENT: Kind[bytes] = Kind(
+    "public key", _backup_recipient, write=lambda key: backup_key_text(key, "pub")
+)
 PATH: Kind[Path] = Kind("path", _path, settle=_place)

@@ -7,19 +7,35 @@ warning. A key that Headscale itself has removed, or whose silent loss would sur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+
+def _one(raw: object) -> object:
+    return [raw] if isinstance(raw, str) else raw
+
+
+def _port_number(raw: object) -> object:
+    return raw.removesuffix(":http") + ":80" if isinstance(raw, str) and raw.endswith(":http") else raw
+
+
+RENAMED: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "acme_email": ("acme.email", str),
+    "acme_url": ("acme.directory_url", str),
+    "tls_letsencrypt_hostname": ("acme.domains", _one),
+    "tls_letsencrypt_listen": ("http.listen_addr", _port_number),
+}
+"""Headscale's key -> ours, and its value as ours. Empty values are passed over."""
+
+WITH_ANOTHER: Mapping[str, str] = {"tls_letsencrypt_listen": "tls_letsencrypt_hostname"}
+"""A renamed key -> the key without which Headscale does not look at it."""
 
 IGNORED: Mapping[str, str] = {
     "disable_check_updates": "meshbox never looks for updates",
     "grpc_listen_addr": "meshbox has no gRPC; the administration API is HTTP on unix_socket",
     "grpc_allow_insecure": "meshbox has no gRPC",
     "cli": "the command line takes --server, or MESHBOX_CLI_ADDRESS from the environment",
-    "acme_url": "this version gets no certificates itself; give it files with tls_cert_path and tls_key_path",
-    "acme_email": "this version gets no certificates itself; give it files with tls_cert_path and "
-    "tls_key_path",
-    "tls_letsencrypt_cache_dir": "this version gets no certificates itself",
-    "tls_letsencrypt_challenge_type": "this version gets no certificates itself",
-    "tls_letsencrypt_listen": "this version gets no certificates itself",
+    "tls_letsencrypt_cache_dir": "certificates and account are kept in state_dir",
+    "tls_letsencrypt_challenge_type": "names are proved by HTTP-01, on http.listen_addr",
     "ephemeral_node_inactivity_timeout": "the key is now node.ephemeral.inactivity_timeout",
     "node.routes": "this version has no health probes of subnet routers",
     "preauth_keys": "revoked keys are kept until they are deleted",
@@ -51,8 +67,5 @@ REFUSED: Mapping[str, str] = {
     "oidc.issuer": "asks for OpenID Connect login, which this version does not have. Remove the oidc "
     "section; let "
     "people join with pre-auth keys, or approve them with `meshbox auth approve`",
-    "tls_letsencrypt_hostname": "asks for a certificate from Let's Encrypt, which this version does not get "
-    "itself. "
-    "Get one with certbot or lego and set tls_cert_path and tls_key_path",
 }
 """Path of a key or section -> what to do. An empty value is no problem."""

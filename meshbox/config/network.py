@@ -13,6 +13,7 @@ from meshbox.config.kinds import Kind, found, read_text
 
 Network = IPv4Network | IPv6Network
 Split = tuple[tuple[str, tuple[str, ...]], ...]
+_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){2}")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -32,7 +33,8 @@ class Address(str):
 
 @dataclass(frozen=True, slots=True)
 class ExtraRecord:
-    """One DNS record the tailnet answers for: `type` is A or AAAA, `value` an address."""
+    """One DNS record the tailnet answers for: `type` is A or AAAA, and `value` an address; or CNAME, and
+    `value` the name of a node."""
 
     name: str
     type: str
@@ -149,6 +151,14 @@ def _domain(raw: object) -> str:
     return text
 
 
+def _host(raw: object) -> str:
+    text = read_text(raw)
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        return _domain(text)
+
+
 def _domain_or_none(raw: object) -> str:
     return "" if raw == "" else _domain(raw)
 
@@ -183,17 +193,36 @@ def _write_split(split: Split) -> object:
 def _record(raw: object) -> ExtraRecord:
     if not isinstance(raw, dict) or set(raw) - {"name", "type", "value"}:
         raise ValueError(f"wants name, type and value, found {found(raw)}")
-    name, kind = _domain(raw.get("name")), str(raw.get("type") or "A").upper()
-    if kind not in ("A", "AAAA"):
+    written, kind = str(raw.get("name")), str(raw.get("type") or "A").upper()
+    rest = written.removeprefix("*.")
+    name = written[: len(written) - len(rest)] + _domain(raw.get("name") if rest == written else rest)
+    if kind not in ("A", "AAAA", "CNAME"):
         raise ValueError(
-            f"({name}) wants type A or AAAA, found {found(raw.get('type'))}: clients answer no other"
+            f"({name}) wants type A or AAAA, or CNAME for the name of a node, found "
+            f"{found(raw.get('type'))}: clients answer no other"
         )
-    value = str(_ip(4 if kind == "A" else 6)(raw.get("value")))
-    return ExtraRecord(name, kind, value)
+    value = raw.get("value")
+    if rest != written and (kind != "CNAME" or rest.split(".")[0] != str(value).split(".")[0]):
+        raise ValueError(
+            f"({name}) is a wildcard, and clients answer only those below a node's own name: write "
+            "{name: *.NODE.BASE_DOMAIN, type: CNAME, value: NODE}"
+        )
+    return ExtraRecord(name, kind, _domain(value) if kind == "CNAME" else _record_address(kind, value))
+
+
+def _record_address(kind: str, raw: object) -> str:
+    return str(_ip(4 if kind == "A" else 6)(raw))
 
 
 def _write_record(record: ExtraRecord) -> object:
     return {"name": record.name, "type": record.type, "value": record.value}
+
+
+def _version(raw: object) -> str:
+    text = read_text(raw).removeprefix("v")
+    if text and not _VERSION.fullmatch(text):
+        raise ValueError(f"wants a version such as 1.102.5, found {found(raw)}")
+    return text
 
 
 ADDRESS: Kind[Address] = Kind("host:port", _address)
@@ -206,7 +235,9 @@ SERVER_URL: Kind[str] = Kind("URL", _server_url)
 WEB_URL: Kind[str] = Kind("URL", _web_url)
 PUSH_TARGET: Kind[str] = Kind("relay", _push_target)
 DOMAIN: Kind[str] = Kind("domain", _domain)
+HOST: Kind[str] = Kind("domain or IP address", _host)
 DOMAIN_OR_NONE: Kind[str] = Kind("domain", _domain_or_none)
 RESOLVER: Kind[str] = Kind("resolver", _resolver)
+VERSION_OR_NONE: Kind[str] = Kind("version", _version)
 SPLIT: Kind[Split] = Kind("domain: list of resolver", _split, _write_split, in_environment=False)
 RECORD: Kind[ExtraRecord] = Kind("record", _record, _write_record, in_environment=False)

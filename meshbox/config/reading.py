@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from meshbox.config.document import Document, printable, read_document
 from meshbox.config.keys import Key, build, keys
-from meshbox.config.kinds import found
-from meshbox.config.legacy import IGNORED, REFUSED
+from meshbox.config.kinds import STATE_DIR, found
+from meshbox.config.legacy import IGNORED, REFUSED, RENAMED, WITH_ANOTHER
+from meshbox.config.network import Address
 from meshbox.config.rules import advise, check
-from meshbox.config.schema import STATE_DIR, Config
+from meshbox.config.schema import Config
 from meshbox.errors import ConfigError, Problem
 
 T = TypeVar("T")
@@ -110,6 +111,9 @@ def _take_file(schema: Schema[Any], document: Document, findings: _Findings) -> 
                 findings.raw[path] = raw
                 # What a YAML merge brought in has no line of its own.
                 findings.origins[path] = f"file, line {line}" if line else "file"
+        elif path in RENAMED:
+            if document.values.get(WITH_ANOTHER.get(path, path)) not in _EMPTY:
+                _take_renamed(path, raw, line, findings)
         elif path in sections:
             findings.problems.append(
                 Problem(path, f"wants a section with keys of its own, found {found(raw)}")
@@ -130,6 +134,14 @@ def _flat(
             yield from _flat(raw, known, sections, path + ".")
         elif not (path in sections and raw is None):
             yield path, raw
+
+
+def _take_renamed(path: str, raw: Any, line: int | None, findings: _Findings) -> None:
+    ours, convert = RENAMED[path]
+    if raw in _EMPTY:
+        return
+    findings.raw.setdefault(ours, convert(raw))
+    findings.origins.setdefault(ours, f"file, line {line}, as {path}" if line else f"file, as {path}")
 
 
 def _take_stranger(path: str, raw: Any, line: int | None, known: list[str], findings: _Findings) -> None:
@@ -216,6 +228,10 @@ def _implied(values: Mapping[str, Any], given: set[str]) -> Iterator[tuple[str, 
     for one, other in (("prefixes.v4", "prefixes.v6"), ("prefixes.v6", "prefixes.v4")):
         if one in given and other not in given:
             yield other, None
+    obtains = values["acme.enabled"] if "acme.enabled" in given else bool(values["acme.domains"])
+    yield "acme.enabled", obtains
+    if obtains and "http.listen_addr" not in given:
+        yield "http.listen_addr", Address(":80")
     if "dns.override_local_dns" not in given:
         yield "dns.override_local_dns", bool(values["dns.nameservers.global"])
 

@@ -1,7 +1,7 @@
 """The file of extra DNS records, `dns.extra_records_path`: a JSON list of {name, type, value}.
 
-Programs write this file, so it is JSON and apart from the configuration. It is read at start and on
-reload.
+Programs write this file, so it is JSON and apart from the configuration. It is read at start, on
+reload, and when it changes.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from meshbox.config.keys import Key, keys
-from meshbox.config.legacy import IGNORED, REFUSED
+from meshbox.config.legacy import IGNORED, REFUSED, RENAMED
 from meshbox.config.relay import RelayConfig
 from meshbox.config.rendering import default_text
 from meshbox.config.schema import Config
@@ -59,7 +59,9 @@ def _row(key: Key) -> str:
 
 
 def _legacy() -> Iterator[str]:
-    yield "## Headscale keys that are read and not used\n"
+    yield "## Headscale keys with another name here\n"
+    yield from (f"- `{path}` is `{ours}`." for path, (ours, _) in RENAMED.items())
+    yield "\n## Headscale keys that are read and not used\n"
     yield "Each gives a warning at start.\n"
     yield from (f"- `{path}`: {why}." for path, why in IGNORED.items())
     yield "\n## Headscale keys that stop the start\n"

@@ -13,6 +13,7 @@ CGNAT = IPv4Network("100.64.0.0/10")
 TAILSCALE_ULA = IPv6Network("fd7a:115c:a1e0::/48")
 SOCKET_PATH_MAX = 107
 """Bytes the system takes for the path of a unix socket (sun_path without its final zero)."""
+HTTP_PORT = 80
 SHORT_ABSENCE = 65.0
 """Seconds. A client needs up to a minute to notice a dead connection and come back."""
 
@@ -25,6 +26,11 @@ def check(config: Config) -> Iterator[Problem]:
     yield from _names(config)
     yield from _keys_and_prefixes(config)
     yield from _relay(config)
+    yield from _certificates(config)
+    if config.backup.offsite.repository and config.backup.offsite.password_path is None:
+        yield Problem(
+            "backup.offsite.password_path", "is missing while backup.offsite.repository is set; give both"
+        )
 
 
 def advise(config: Config) -> Iterator[Problem]:
@@ -74,6 +80,12 @@ def advise(config: Config) -> Iterator[Problem]:
             "server_url",
             "begins with http:// although tls_cert_path is set; clients would speak plain HTTP to TLS",
         )
+    plain = config.http.listen_addr
+    if config.acme.enabled and plain is not None and plain.port != HTTP_PORT:
+        yield Problem(
+            "http.listen_addr",
+            f"is {plain}, and the authority asks at port 80: forward that port to it",
+        )
 
 
 def _relay_is_unreachable(config: Config) -> bool:
@@ -104,6 +116,7 @@ def _listeners(config: Config) -> Iterator[Problem]:
         ("listen_addr", config.listen_addr),
         ("metrics_listen_addr", config.metrics_listen_addr),
         ("derp.server.listen_addr", _own_relay_listener(config)),
+        ("http.listen_addr", config.http.listen_addr),
     ):
         if address is None or address.port == 0:
             continue
@@ -203,8 +216,36 @@ def _handover(config: Config) -> Iterator[Problem]:
             "derp.server.host_name",
             "is missing; connections are handed over by the name they ask for",
         )
-    if config.tls_cert_path is None:
+    if config.tls_cert_path is None and not config.acme.enabled:
         yield Problem(
             "derp.server.handover_socket",
-            "is set, but listen_addr speaks no TLS, so no connection says whom it wants; set tls_cert_path",
+            "is set, but listen_addr speaks no TLS, so no connection says whom it wants; set tls_cert_path "
+            "or acme.enabled",
         )
+
+
+def _certificates(config: Config) -> Iterator[Problem]:
+    acme = config.acme
+    has_https = config.server_url.startswith("https:")
+    if config.http.listen_addr is not None and config.server_url and not has_https:
+        yield Problem(
+            "http.listen_addr",
+            "sends browsers to server_url, which is plain http itself: write https:// there, or leave it out",
+        )
+    if config.http.webroot is not None and config.http.listen_addr is None:
+        yield Problem("http.webroot", "is served on http.listen_addr, which is off; set it, to :80 as a rule")
+    if not acme.enabled:
+        return
+    if config.tls_cert_path is not None:
+        yield Problem(
+            "acme.enabled", "is true beside tls_cert_path; get the certificate or give it, not both"
+        )
+    if config.server_url and not has_https:
+        yield Problem("server_url", "is no https:// URL although acme.enabled asks for a certificate for it")
+    if config.http.listen_addr is None:
+        yield Problem(
+            "http.listen_addr",
+            "is off, and acme.enabled needs it for the authority's challenge; set it to :80",
+        )
+    if not acme.directory_url.startswith("https:"):
+        yield Problem("acme.directory_url", "is not https://; an authority that is not authenticated is none")

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from meshbox.config import kinds, network
+from meshbox.config.clients import AutoUpdate, C2n, Logtail, Posture, Taildrop
 from meshbox.config.keys import key, section
-from meshbox.config.kinds import choice, listed, optional, whole
+from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
+from meshbox.config.overrides import OVERRIDE, Override
+from meshbox.config.upkeep import Acme, Audit, Backup, Http
 from meshbox.errors import Problem
-
-STATE_DIR = Path("/var/lib/meshbox")
-"""Defaults below this directory follow `state_dir` when that is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,13 @@ class Node:
         "How long a login lasts before the person has to log in again; 0 is for ever. Tagged nodes never "
         "expire.",
         example="180d",
+    )
+    approval: bool = key(
+        kinds.FLAG,
+        False,
+        "New devices wait until an administrator approves them (`meshbox nodes approve`): until then they "
+        "see nobody and nobody sees them. Those that joined with a preapproved key, or by `meshbox auth "
+        "approve`, need not wait.",
     )
     ephemeral: Ephemeral = section(Ephemeral, "Nodes that are deleted when they go away.")
 
@@ -214,11 +221,22 @@ class Dns:
     extra_records: tuple[ExtraRecord, ...] = key(
         listed(network.RECORD),
         (),
-        "Further A and AAAA records that the tailnet answers.",
+        "Further records that the tailnet answers: A and AAAA, and CNAME for another name of a node, which "
+        "follows the node's addresses.",
         example='[{name: grafana.meshbox.internal, type: A, value: "100.64.0.3"}]',
     )
     extra_records_path: Path | None = key(
-        optional(kinds.PATH), None, "The same as a JSON file, a list of objects; read at start and on reload."
+        optional(kinds.PATH),
+        None,
+        "The same as a JSON file, a list of objects, read again whenever it changes.",
+    )
+    overrides: tuple[Override, ...] = key(
+        listed(OVERRIDE),
+        (),
+        "Other settings for some users, tags or nodes: nameservers (which then replace those of the network "
+        "they are in, unless override_local_dns says otherwise), split, search_domains. What an entry "
+        "does not say stays; a later entry wins.",
+        example='[{for: ["user:ana", "tag:kiosk"], nameservers: [9.9.9.9]}]',
     )
 
 
@@ -262,21 +280,6 @@ class Policy:
     def file(self) -> Path | None:
         """The file that the policy is changed in; None: it is changed in the database."""
         return None if self.mode == "database" else self.path
-
-
-@dataclass(frozen=True, slots=True)
-class Taildrop:
-    enabled: bool = key(kinds.FLAG, True, "Users may send files between their own nodes.")
-
-
-@dataclass(frozen=True, slots=True)
-class Logtail:
-    enabled: bool = key(kinds.FLAG, False, "Let clients send their own logs to Tailscale's servers.")
-
-
-@dataclass(frozen=True, slots=True)
-class AutoUpdate:
-    enabled: bool = key(kinds.FLAG, False, "Suggest automatic updates to clients.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,22 +346,27 @@ class Config:
     tls_cert_path: Path | None = key(
         optional(kinds.PATH),
         None,
-        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty: plain HTTP, for "
-        "labs or "
-        "behind a proxy that speaks TLS.",
+        "TLS certificate, with its chain, for listen_addr; read again on SIGHUP. Empty, and acme.enabled "
+        "false: plain HTTP, for labs or behind a proxy that speaks TLS.",
     )
     tls_key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
+    acme: Acme = section(Acme, "Certificates from an authority such as Let's Encrypt.")
+    http: Http = section(Http, "Port 80.")
     noise: Noise = section(Noise, "The protocol clients speak to the server.")
     prefixes: Prefixes = section(Prefixes, "Addresses of the nodes.")
     node: Node = section(Node, "How long nodes stay.")
     derp: Derp = section(Derp, "Relays, for nodes that cannot reach each other directly.")
     database: Database = section(Database, "Where everything is kept.")
+    audit: Audit = section(Audit, "Who did what.")
+    backup: Backup = section(Backup, "Copies of everything that must survive.")
     dns: Dns = section(Dns, "Names and resolvers.")
     log: Log = section(Log, "What is logged, and how.")
     policy: Policy = section(Policy, "Who may talk to whom.")
     taildrop: Taildrop = section(Taildrop, "Sending files.")
     logtail: Logtail = section(Logtail, "Clients' own logs.")
     auto_update: AutoUpdate = section(AutoUpdate, "Updates of clients.")
+    c2n: C2n = section(C2n, "Questions to clients.")
+    posture: Posture = section(Posture, "What is known about devices.")
     limits: Limits = section(
         Limits, "What strangers and broken nodes may cost. Raise one when the log says it was hit."
     )

@@ -8,13 +8,14 @@ field for each field; otherwise one line on stderr, logfmt or JSON. Whatever a f
 stays one line and is cut to length, and full keys and tokens are blotted out.
 
 `emit_limited` is for what strangers can cause: of one trouble from one source, one line a minute
-and then the number of the others. What libraries log comes through the same door.
+and then the number of the others. What libraries log comes through the same door. `recent` has the last
+events, for who looks where there is no journal.
 """
 
 from __future__ import annotations
 
-from meshbox.log.door import emit, emit_limited, flush, setup
+from meshbox.log.door import emit, emit_limited, flush, is_journal, recent, setup
 from meshbox.log.journal import message_id
 from meshbox.log.lines import Line
 
-__all__ = ["Line", "emit", "emit_limited", "flush", "message_id", "setup"]
+__all__ = ["Line", "emit", "emit_limited", "flush", "is_journal", "message_id", "recent", "setup"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from meshbox.log.journal import Sink, journal_sink, reaches_journal, text_sink
 from meshbox.log.lines import Line, shown
 from meshbox.log.repeats import Repeats
+from meshbox.log.ring import Ring
 from meshbox.vocabulary import EVENTS, Level
 
 RANKS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -25,10 +26,12 @@ class _Door:
     threshold: int
     sink: Sink
     clock: Callable[[], float]
+    is_journal: bool = False
     repeats: Repeats = field(default_factory=Repeats)
 
 
 _door = _Door(RANKS["info"], text_sink("text"), time.time)
+_recent = Ring()
 
 
 def setup(
@@ -38,7 +41,8 @@ def setup(
     `sink` takes the lines instead of journal and stderr."""
     global _door
     flush(math.inf)
-    _door = _Door(RANKS[level], sink or _outlet(format), clock)
+    is_journal = sink is None and reaches_journal(sys.stderr, os.environ)
+    _door = _Door(RANKS[level], sink or _outlet(format, is_journal), clock, is_journal)
     root = logging.getLogger()
     root.handlers = [_Libraries()]
     root.setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
@@ -46,10 +50,20 @@ def setup(
         logging.getLogger(name).disabled = True
 
 
-def _outlet(format: str) -> Sink:
-    if not reaches_journal(sys.stderr, os.environ):
+def _outlet(format: str, is_journal: bool) -> Sink:
+    if not is_journal:
         return text_sink(format)
     return journal_sink() or text_sink(format, to_journal=True)
+
+
+def recent() -> Ring:
+    """The last events of this process."""
+    return _recent
+
+
+def is_journal() -> bool:
+    """Whether events go to the journal."""
+    return _door.is_journal
 
 
 def emit(event: str, /, **fields: object) -> None:
@@ -80,10 +94,12 @@ def flush(now: float | None = None) -> None:
 def _write(event: str, fields: Mapping[str, object]) -> None:
     known = EVENTS[event]
     values = {name: shown(name, value) for name, value in fields.items()}
-    text = known.text.format_map(_Filled(values))
+    text = known.text.format_map(_Filled(values)).rstrip()
     if "similar" in values:
         text += f" (+{values['similar']} similar)"
-    _door.sink(Line(_door.clock(), known.level, event, text, values))
+    line = Line(_door.clock(), known.level, event, text, values)
+    _recent.add(line)
+    _door.sink(line)
 
 
 class _Filled(dict[str, object]):

@@ -22,7 +22,7 @@ TRACEBACK_MAX = 8000
 """Characters of a field that may hold a traceback, of which the end is what matters."""
 _TRACEBACKS = ("traceback", "err")
 _KEY = re.compile(r"(privkey|nodekey|mkey|discokey|chalpub|nlpub|tlpub):([0-9a-fA-F]{64})")
-_TOKEN = re.compile(r"(mb-(?:auth|api)-[0-9A-Za-z]{12}|tskey-[a-z]+)-[0-9A-Za-z-]+")
+_TOKEN = re.compile(r"(mb-(?:auth|api)-[0-9A-Za-z]{12}|mb-backup-key|tskey-[a-z]+)-[0-9A-Za-z-]+")
 # C0 and C1 controls, line and paragraph separators, direction overrides, half surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -118,7 +118,9 @@ def journal_fields(line: Line) -> Iterable[tuple[str, str]]:
     yield "MESSAGE", on_one_line(line.text)
     yield "MESHBOX_EVENT", line.event
     for name, value in line.fields.items():
-        yield f"MESHBOX_{name.upper()}", on_one_line(_plain(value))
+        # An empty field would be found by nobody and shown to everybody.
+        if value != "":
+            yield f"MESHBOX_{name.upper()}", on_one_line(_plain(value))
 
 
 def _value(value: str | int | float | bool) -> str:

@@ -77,9 +77,11 @@ class Dest:
             or is_meant
             or any(span.contains(one.version, int(one)) for span in self.spans for one in device.addresses)
         )
+        own = bit(device_id)
+        if not is_there and not (self.nodes | self.receivers) & own:
+            return self
         new: Dest = object.__new__(Dest)
         new.__dict__.update(self.__dict__, index=index)
-        own = bit(device_id)
         new.nodes = self.nodes & ~own | (own if is_meant else 0)
         new.__dict__["receivers"] = self.receivers & ~own | (own if is_there else 0)
         return new

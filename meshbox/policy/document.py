@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 from typing import Literal
 
 from meshbox.policy.problem import Spot
+from meshbox.policy.relays import Relays
 from meshbox.policy.selectors import Selector
 from meshbox.policy.services import PortRange, Service
 from meshbox.policy.spans import Prefix, Span
@@ -145,7 +146,7 @@ class Document:
     attr_config: Mapping[str, Json] = field(default_factory=dict)
     tests: tuple[PolicyTest, ...] = ()
     ssh_tests: tuple[SshTest, ...] = ()
-    derp_map: Json = None
+    relays: Relays | None = None
     disable_ipv4: bool = False
     one_cgnat: OneCgnat = ""
     randomize_client_port: bool = False

@@ -23,6 +23,11 @@ JsonRule = dict[str, object]
 
 def filter_for(table: Table, device_id: int) -> list[JsonRule]:
     """PacketFilter of one device."""
+    return [rule for _, rule in placed_rules(table, device_id)]
+
+
+def placed_rules(table: Table, device_id: int) -> list[tuple[int, JsonRule]]:
+    """The same with the place of each rule in the policy, ascending."""
     index = table.resolver.index
     place = place_of(index, device_id)
     own = own_devices(index, device_id)
@@ -55,7 +60,7 @@ def filter_for(table: Table, device_id: int) -> list[JsonRule]:
             json["IPProto"] = [rule.protocol]
         merged[key] = _Sent(at, json, entries)
         sent.append(merged[key])
-    return [one.json for one in sorted(sent, key=lambda one: one.at)]
+    return [(one.at, one.json) for one in sorted(sent, key=lambda one: one.at)]
 
 
 @dataclass(slots=True)

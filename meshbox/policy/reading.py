@@ -17,7 +17,7 @@ from meshbox.policy.postures import parse as parse_posture
 from meshbox.policy.problem import PolicyError
 from meshbox.policy.readrules import read_acl, read_grant
 from meshbox.policy.readssh import read_ssh
-from meshbox.policy.readtail import read_approvers, read_node_attr
+from meshbox.policy.readtail import read_approvers, read_node_attr, read_relays
 from meshbox.policy.selectors import Names, fold_tag
 from meshbox.policy.spans import Span, parse_span
 from meshbox.policy.words import OWNERS, Known, Words
@@ -71,7 +71,7 @@ def read(source: Source, known: Known | None = None) -> Document:
         auto_approvers=read_approvers(at.get("autoApprovers"), words),
         tests=_list(at, "tests", lambda item, index: _test(item)) or (),
         ssh_tests=_list(at, "sshTests", lambda item, index: _ssh_test(item)) or (),
-        derp_map=at["derpMap"].json() if "derpMap" in at else None,
+        relays=read_relays(at.get("derpMap")),
         disable_ipv4="disableIPv4" in at and at["disableIPv4"].boolean(),
         one_cgnat=_one_cgnat(at.get("OneCGNATRoute")),
         randomize_client_port="randomizeClientPort" in at and at["randomizeClientPort"].boolean(),

@@ -1,15 +1,18 @@
-"""Reading `nodeAttrs` and `autoApprovers`."""
+"""Reading `nodeAttrs`, `autoApprovers` and `derpMap`."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, ip_network
 
+from meshbox.errors import Invalid
 from meshbox.policy.cursor import Cursor
 from meshbox.policy.document import AutoApprovers, NodeAttr, Selectors
 from meshbox.policy.ranges import CGNAT, CHROME_OS, SERVICE
+from meshbox.policy.relays import Relays
 from meshbox.policy.selectors import Kind
 from meshbox.policy.spans import Prefix, span_of_prefix
 from meshbox.policy.words import OWNERS, TARGETS, Words
+from meshbox.wire.derpmap import merge, parse_file
 
 
 def read_node_attr(at: Cursor, index: int, words: Words) -> NodeAttr:
@@ -72,3 +75,16 @@ def _route(name: str, at: Cursor) -> Prefix:
         return ip_network(name.strip(), strict=False)
     except ValueError:
         at.refuse(f'autoApprovers.routes["{name}"]: invalid prefix')
+
+
+def read_relays(at: Cursor | None) -> Relays | None:
+    if at is None:
+        return None
+    try:
+        regions = parse_file(at.value)
+        # Names that stand twice within the policy are its own mistake.
+        merge(regions)
+    except Invalid as error:
+        at.refuse(str(error).replace("DERP map", "derpMap", 1))
+    fields = {name.lower(): member.value for name, member in at.members()}
+    return Relays(regions, fields.get("omitdefaultregions") is True)

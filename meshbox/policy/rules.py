@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from operator import is_
 from typing import Literal
 
 from meshbox.policy.dests import Dest
@@ -142,11 +143,16 @@ class Table:
     def _follow(self, rule: AnyRule, sources: Mapping[int, Source], dests: Mapping[int, Dest]) -> AnyRule:
         source = sources[id(rule.source)]
         if isinstance(rule, SelfRule):
+            if source is rule.source:
+                return rule
             return SelfRule(rule.origin, source, rule.ports, rule.protocol, rule.caps, rule.is_reversed)
         tags = rule.via_tags
+        own_dests = tuple(dests[id(dest)] for dest in rule.dests)
+        if source is rule.source and not tags and all(map(is_, own_dests, rule.dests)):
+            return rule
         return Rule(
-            rule.origin, source, tuple(dests[id(dest)] for dest in rule.dests), rule.ports, rule.protocol,
-            rule.caps, tags, self._carrying(tags), rule.is_silent,
+            rule.origin, source, own_dests, rule.ports, rule.protocol, rule.caps, tags,
+            self._carrying(tags), rule.is_silent,
         )  # fmt: skip
 
     def _build(self) -> Iterator[AnyRule]:

@@ -15,7 +15,7 @@ from meshbox.policy.index import Index
 from meshbox.policy.postures import Expression, meets
 from meshbox.policy.resolve import Resolver
 from meshbox.policy.sight import View, bit, ids
-from meshbox.policy.spans import Family, Span, SpanSet, range_span, span_of_address, span_of_prefix
+from meshbox.policy.spans import Family, Span, span_of_address, span_of_prefix
 
 Posture = tuple[Expression, ...]
 
@@ -89,9 +89,12 @@ class Source:
             device is not None
             and (self.is_all or any(self._has(int(one), one.version) for one in device.addresses))
         )
+        own = bit(device_id)
+        if not is_covered and not (self.nodes | self.covered) & own:
+            # It never was in here and is not now: nothing that is known of the others changed.
+            return self
         new: Source = object.__new__(Source)
         new.__dict__.update(self.__dict__, index=index)
-        own = bit(device_id)
         if (self.nodes & own) or is_meant:
             # The device may be another than it was, with other addresses.
             new.__dict__.pop("texts", None)
@@ -123,10 +126,20 @@ def addresses_of(index: Index, nodes: View) -> list[str]:
     addresses = [span for one in ids(nodes) for span in index.spans_of(one)]
     if len(addresses) <= LISTED_SINGLY:
         return [span.text for span in addresses]
-    joined = SpanSet(addresses)
-    return [
-        span.text if span.is_single else range_span(span.family, span.low, span.high).text for span in joined
-    ]
+    addresses.sort(key=lambda span: (span.family, span.low))
+    texts = []
+    first = last = addresses[0]
+    for span in addresses[1:]:
+        if span.family != last.family or span.low > last.high + 1:
+            texts.append(_join(first, last))
+            first = span
+        last = span
+    return [*texts, _join(first, last)]
+
+
+def _join(first: Span, last: Span) -> str:
+    """A run of addresses, from the texts of its ends: writing thousands anew takes milliseconds."""
+    return first.text if first is last else f"{first.text}-{last.text}"
 
 
 def make_source(resolver: Resolver, selectors: Selectors, postures: tuple[Posture, ...]) -> Source:

@@ -20,9 +20,11 @@ from meshbox import __version__, log
 from meshbox import config as configuration
 from meshbox.config import Address, Config
 from meshbox.secrets import load_or_create_key
-from meshbox.serve import api, pages, tls
+from meshbox.serve import api, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
+from meshbox.serve.auditing import Trimmer, mirror
+from meshbox.serve.backup.status import Watch
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
 from meshbox.serve.front import Doors, Front
@@ -33,6 +35,8 @@ from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
+from meshbox.serve.publictls import PublicTls
+from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
@@ -40,6 +44,7 @@ from meshbox.serve.scrape import Gauges, samples
 from meshbox.serve.sites import Sites
 from meshbox.serve.web import PublicPages
 from meshbox.store import store as sqlite
+from meshbox.store.audit import Entry, Search
 from meshbox.wire.noise import public_of
 
 FAREWELL = 0.3
@@ -85,7 +90,7 @@ async def _serve(config: Config, source: Path | None, on_ready: Callable[[], Non
 async def _feed_watchdog(app: App, manager: ServiceManager) -> None:
     """Only while all is well: a server that cannot write its database is better restarted."""
     while manager.watchdog_interval is not None:
-        if app.health.is_well:
+        if not app.health.restart_would_help:
             manager.alive()
         await asyncio.sleep(manager.watchdog_interval)
 
@@ -102,10 +107,13 @@ class App:
         self._store: sqlite.SqliteStore | None = None
         self._plant: Plant | None = None
         self._relay: RelayRoom | None = None
-        self._certificate: Certificate | None = None
+        self._tls: PublicTls | None = None
         self._handover = hand_over_of(config)
         self._relays: Relays | None = None
         self._started_at = time.time()
+        self._backups = Watch(
+            config.state_dir, lambda: self.config.backup.max_age, time.time, self._started_at
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
@@ -121,24 +129,34 @@ class App:
         self._relays = relays = Relays(config)
         identity = relays.identity
         derp_map = relays.map_for(config)
-        if config.tls_cert_path is not None and config.tls_key_path is not None:
-            relay_key = identity.public_key if identity else None
-            self._certificate = Certificate(config.tls_cert_path, config.tls_key_path, relay_key)
+        relay_key = identity.public_key if identity else None
+        self._tls = public_tls = PublicTls(config, relay_key, self._count_certificate)
         self._store = store = sqlite.open(config.database.sqlite.path, self._started_at)
+        store.on_audit = mirror
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
+        trimmer = Trimmer(store.trim_audit, lambda: self.config.audit.retention, time.time, loop.time)
+        plant.pulse.add(trimmer.beat)
+        watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
+        plant.pulse.add(watch.check)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited)
-        data_dir = config.database.sqlite.path.parent
-        probes = Probes(store.check, lambda: plant.pulse.lag, self._certificate_left, data_dir)
+        probes = Probes(
+            check_store=store.check,
+            loop_lag=lambda: plant.pulse.lag,
+            certificate=public_tls.failure,
+            data_dir=config.database.sqlite.path.parent,
+            doubts={"certificate": public_tls.worry, "backup": self._backups.worry},
+        )
         self.health = Health(probes, loop.time)
         self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
         await self.desk.start()
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
-        await self._open_public(plant, public_of(noise_private))
+        await self._open_public(plant, public_tls, public_of(noise_private))
         await self._open_relay(plant.core)
         await self._open_administration(plant.core)
-        await self._open_monitor(plant)
+        await self._open_monitor(plant, public_tls)
         plant.pulse.start()
+        public_tls.start()
         relays.start(plant.core)
         gc.collect()
         gc.freeze()
@@ -147,21 +165,30 @@ class App:
 
     # Doors
 
-    async def _open_public(self, plant: Plant, noise_public: bytes) -> None:
+    async def _open_public(self, plant: Plant, public_tls: PublicTls, noise_public: bytes) -> None:
         core, context = plant.core, self._context(plant.core)
         public = PublicPages(core, self.health, noise_public)
+        # One for both: a guess is a guess, whichever way it comes.
+        door = TokenDoor(public.address_of)
         upgrades = {"/ts2021": plant.control.upgrade}
         routes = [
             *public.routes(),
-            *pages.routes(context),
-            *api.routes(context, TokenDoor(public.address_of)),
+            *public_tls.challenges.routes(),
+            *pages.routes(context, door),
+            *api.routes(context, door),
         ]
         if self._relay is not None:
             upgrades["/derp"] = self._relay.derp.upgrade
             routes += self._relay.routes()
         fallback = await self._sites.protocol_factory(routes)
         doors = Doors(upgrades, fallback, core.guard, core.steady)
-        await self._listen(self.config.listen_addr, "listen_addr", doors, self._certificate)
+        await self._listen(self.config.listen_addr, "listen_addr", doors, public_tls.certificate)
+        if self.config.http.listen_addr is not None:
+            served = [*public_tls.challenges.routes(), *public.unencrypted_routes()]
+            served += [] if self._relay is None else self._relay.routes()
+            fallback = await self._sites.protocol_factory(plain.routes(self.config.server_url, served))
+            doors = Doors({"/ts2021": plant.control.upgrade}, fallback, core.guard, core.steady)
+            await self._listen(self.config.http.listen_addr, "http.listen_addr", doors, None)
 
     async def _open_relay(self, core: Core) -> None:
         relay, address = self._relay, self.config.derp.server.listen_addr
@@ -176,7 +203,7 @@ class App:
         listener = listen_unix(config.unix_socket, config.unix_socket_permission, self._inherited)
         await self._sites.serve(api.routes(self._context(core), SocketDoor()), listener)
 
-    async def _open_monitor(self, plant: Plant) -> None:
+    async def _open_monitor(self, plant: Plant, public_tls: PublicTls) -> None:
         address, relay = self.config.metrics_listen_addr, self._relay
         if address is None:
             return
@@ -185,8 +212,9 @@ class App:
             blocked_sessions=lambda: plant.sessions.blocked_count,
             tunnels=lambda: plant.control.tunnel_count,
             loop_lag=lambda: plant.pulse.lag,
-            certificate_left=self._certificate_left,
+            certificate_left=lambda: public_tls.left,
             relay=relay.samples if relay is not None else tuple,
+            backups=self._backups.samples,
         )
         monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges))
         await self._sites.serve(monitor.routes(), self._bind(address, "metrics_listen_addr"))
@@ -215,6 +243,8 @@ class App:
     def _context(self, core: Core) -> api.Context:
         return api.Context(
             tailnet=core.tailnet,
+            mapper=core.mapper,
+            ask=self.plant.control.questions.ask,
             desk=self.desk,
             server_url=self.config.server_url,
             clock=core.wall,
@@ -223,6 +253,9 @@ class App:
             observe=lambda method, route, status, seconds: core.metrics.observe(
                 "headscale_api_request_duration", seconds, method, route, str(status)
             ),
+            troubles=lambda: (self.health.problems(), self.health.doubts()),
+            facts=self._facts,
+            audit=self._search_audit,
         )
 
     # While it runs
@@ -231,8 +264,16 @@ class App:
         t = self.plant.core.tailnet
         return f"{t.presence.online_count} of {len(t.nodes)} nodes online"
 
-    def _certificate_left(self) -> float | None:
-        return None if self._certificate is None else self._certificate.expires_at - time.time()
+    def _facts(self) -> dict[str, object]:
+        tls_facts = {} if self._tls is None else self._tls.facts()
+        return {"certificate": tls_facts, "backup": self._backups.facts()}
+
+    def _search_audit(self, wanted: Search) -> list[Entry]:
+        assert self._store is not None
+        return self._store.search_audit(wanted)
+
+    def _count_certificate(self, result: str) -> None:
+        self.plant.core.metrics.count("meshbox_certificate_renewals_total", result)
 
     def reload(self, manager: ServiceManager) -> None:
         manager.reloading()
@@ -257,7 +298,7 @@ class App:
         assert self._relays is not None, "the server is not open"
         derp_map = self._relays.map_for(config)
         own = self._relay.identity.certificate if self._relay is not None else None
-        for certificate in (self._certificate, own):
+        for certificate in (self._tls, own):
             if certificate is not None:
                 certificate.reload()
         self.plant.core.tailnet.set_derp_map(derp_map)
@@ -266,6 +307,8 @@ class App:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
         for server in self._servers:
             server.close()
+        if self._tls is not None:
+            self._tls.close()
         if self._handover is not None:
             self._handover.close()
         if self._relays is not None:

@@ -14,7 +14,7 @@ import os
 import re
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,10 +38,11 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", r
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One state of the files. `expires_at` is unix seconds, of the first certificate of the chain."""
+    """One state of the files. Times are unix seconds; `leaf` is the first certificate of the chain."""
 
     context: ssl.SSLContext
     pin: str
+    leaf: x509.Certificate
     expires_at: float
     read_at: float
 
@@ -72,6 +73,24 @@ class Certificate:
     def expires_at(self) -> float:
         return self._loaded.expires_at
 
+    @property
+    def valid_from(self) -> float:
+        return _not_before(self._loaded.leaf)
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        return self._loaded.leaf
+
+    def replace(self, cert_path: Path, key_path: Path) -> None:
+        """Use other files from now on. Raises CertificateError and keeps what it has."""
+        before = self._cert_path, self._key_path
+        self._cert_path, self._key_path = cert_path, key_path
+        try:
+            self.reload()
+        except CertificateError:
+            self._cert_path, self._key_path = before
+            raise
+
     def reload(self) -> None:
         """Read the files again. Raises CertificateError and keeps what it has."""
         self._loaded = self._load(time.time())
@@ -81,8 +100,7 @@ class Certificate:
             self._loaded = self._load(now)
         except CertificateError:
             # The files are being replaced or are gone; whoever asks for a reload will hear of it.
-            loaded = self._loaded
-            self._loaded = Loaded(loaded.context, loaded.pin, loaded.expires_at, now)
+            self._loaded = replace(self._loaded, read_at=now)
 
     def _load(self, now: float) -> Loaded:
         chain = _read_chain(self._cert_path)
@@ -94,7 +112,7 @@ class Certificate:
             ders.append(metacert(self._relay_key, Ed25519PrivateKey.generate(), now))
         context = _make_context()
         _load_pair(context, ders, self._cert_path, self._key_path)
-        return Loaded(context, PIN_PREFIX + hashlib.sha256(ders[0]).hexdigest(), expires_at, now)
+        return Loaded(context, PIN_PREFIX + hashlib.sha256(ders[0]).hexdigest(), leaf, expires_at, now)
 
 
 def _make_context() -> ssl.SSLContext:

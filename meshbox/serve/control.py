@@ -20,10 +20,12 @@ from urllib.parse import parse_qs
 
 from meshbox import log
 from meshbox.errors import Malformed, MeshboxError, PeerError
+from meshbox.serve.clientcalls import ClientCalls
 from meshbox.serve.core import Core
 from meshbox.serve.head import RequestHead, short_answer
 from meshbox.serve.logins import ACTION, WAIT, Logins
 from meshbox.serve.maps import Maps
+from meshbox.serve.questions import ANSWER_PATH, Questions
 from meshbox.serve.registration import Registration
 from meshbox.serve.sessions import Sessions
 from meshbox.serve.tunnel import Callbacks, Tunnel
@@ -57,11 +59,7 @@ HANDSHAKE_REFUSED = (
 )
 
 NOT_SERVED = (
-    "/machine/audit-log",
-    "/machine/c2n/",
-    "/machine/feature/query",
     "/machine/id-token",
-    "/machine/set-device-attr",
     "/machine/set-dns",
     "/machine/tka/",
     "/machine/webclient/",
@@ -83,17 +81,26 @@ class Control:
         self._registration = registration
         self._logins = logins
         self._maps = Maps(core, sessions)
+        self.questions = Questions(core, sessions)
         self._tunnels: dict[MachineKey, tuple[Tunnel, ...]] = {}
         # Nothing a client of today sends proves possession of a node key with it, so one serves all.
         self._early_payload = early_payload(ChallengeKey(os.urandom(32)))
         self._callbacks = Callbacks(self._queue, self._reset, self._lost, self._drained, self._enter)
+        calls = ClientCalls(core)
         self._handlers: Mapping[str, tuple[str, Handler]] = {
             "/machine/register": ("POST", self._register),
             "/machine/map": ("POST", self._map),
             "/machine/update-health": ("POST", self._note_health),
             "/machine/whoami": ("GET", self._whoami),
+            "/machine/set-device-attr": ("PATCH", calls.set_attributes),
+            "/machine/audit-log": ("POST", calls.note),
+            "/machine/feature/query": ("POST", calls.query_feature),
         }
-        self._below: Mapping[str, Handler] = {ACTION: logins.ask, WAIT: logins.wait}
+        self._below: Mapping[str, Handler] = {
+            ACTION: logins.ask,
+            WAIT: logins.wait,
+            ANSWER_PATH: self.questions.take,
+        }
 
     @property
     def tunnel_count(self) -> int:

@@ -88,7 +88,7 @@ class Pusher:
         self._epoch = epoch
         self._told = told
         self._lines: list[_Line] = []
-        tailnet.on_admission(self._changed)
+        tailnet.admission.listen(self._changed)
 
     def start(self, places: tuple[str, ...], token: str) -> None:
         for place in places:
@@ -104,7 +104,7 @@ class Pusher:
         admit: dict[bytes, float] = {
             node.node_key: node.expires_at or 0.0
             for node in self._tailnet.nodes.values()
-            if not node.is_expired(now)
+            if node.is_let_in(now)
         }
         return Push(self._epoch, None, self.generation, admit)
 

@@ -25,9 +25,12 @@ choose (its version) must not fill memory."""
 
 @dataclass(frozen=True, slots=True)
 class Metric:
+    """`may_be_absent`: without a sample there is no line, instead of a zero that would be untrue."""
+
     kind: Kind
     help: str
     labels: Labels = ()
+    may_be_absent: bool = False
 
 
 METRICS: Mapping[str, Metric] = {
@@ -37,8 +40,18 @@ METRICS: Mapping[str, Metric] = {
     "headscale_active_node_count": Metric("gauge", "Nodes with an open map stream."),
     "headscale_node_count": Metric("gauge", "Nodes known."),
     "headscale_route_count": Metric("gauge", "Subnet routes.", ("state",)),
+    "meshbox_backup_age_seconds": Metric("gauge", "Age of the newest backup; absent without any.", (), True),
+    "meshbox_backup_bytes": Metric("gauge", "Size of the newest backup.", (), True),
+    "meshbox_backup_failed": Metric("gauge", "1 when the last backup, or its copy, failed.", ("what",)),
+    "meshbox_backup_last_success_timestamp_seconds": Metric(
+        "gauge", "When the newest backup was made; absent without any.", (), True
+    ),
+    "meshbox_backup_seconds": Metric("gauge", "How long the newest backup took.", (), True),
     "meshbox_build_info": Metric("gauge", "The running version.", ("version",)),
-    "meshbox_certificate_expiry_seconds": Metric("gauge", "Seconds until the TLS certificate expires."),
+    "meshbox_certificate_expiry_seconds": Metric(
+        "gauge", "Seconds until the TLS certificate expires; 0 without a trusted one."
+    ),
+    "meshbox_certificate_renewals_total": Metric("counter", "Certificates asked for.", ("result",)),
     "meshbox_client_capability": Metric("gauge", "Nodes by client release.", ("version",)),
     "meshbox_connections": Metric("gauge", "Open connections.", ("kind",)),
     "meshbox_handshakes_total": Metric("counter", "Noise handshakes.", ("result",)),
@@ -128,7 +141,7 @@ def render(
             lines.extend(_histogram(name, metric, (histograms or {}).get(name, {})))
             continue
         found = by_name.get(name, [])
-        if not found and not metric.labels:
+        if not found and not metric.labels and not metric.may_be_absent:
             found = [Sample(name, 0)]
         lines.extend(
             f"{name}{_labels(metric.labels, sample.labels)} {_number(sample.value)}" for sample in found

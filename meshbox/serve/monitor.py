@@ -34,6 +34,6 @@ class Monitor:
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
 
     async def health(self, request: web.Request) -> web.Response:
-        problems = self._health.problems()
-        status = "fail" if problems else "pass"
-        return web.json_response({"status": status, "problems": problems}, status=503 if problems else 200)
+        status = self._health.status
+        found = {"status": status, "problems": self._health.problems(), "doubts": self._health.doubts()}
+        return web.json_response(found, status=503 if status == "fail" else 200)

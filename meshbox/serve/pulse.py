@@ -42,13 +42,16 @@ class Pulse:
 
     def __init__(self, core: Core, chores: Sequence[Callable[[], None]]) -> None:
         self._core = core
-        self._chores = chores
+        self._chores = list(chores)
         self._beats = 0
         self._steady_at = core.steady()
         self._wall_at = core.wall()
         self._due_at: float | None = None
         self._is_running = False
         self.lag = 0.0
+
+    def add(self, chore: Callable[[], None]) -> None:
+        self._chores.append(chore)
 
     def start(self) -> None:
         self._is_running = True

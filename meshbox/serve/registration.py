@@ -124,16 +124,19 @@ class Registration:
         node, t = outcome.node, self._core.tailnet
         held.tunnel.authorise()
         self._count("new" if outcome.created else "known")
+        user = None if node.user_id is None else t.users[node.user_id]
         if outcome.created:
-            log.emit("node_registered", node=node.name, node_id=node.id, peer_ip=held.tunnel.peer)
-        if node.user_id is None:
+            owner = ",".join(node.tags) if user is None else user.name
+            log.emit("node_registered", node=node.name, node_id=node.id, user=owner, peer_ip=held.tunnel.peer)
+        if user is None:
             person = Person(TAGGED_DEVICES_ID, TAGGED_DEVICES_NAME, "Tagged Devices")
         else:
-            user = t.users[node.user_id]
             person = Person(
                 user.id, user.email or user.name, user.display_name or user.name, user.picture_url
             )
-        self._reply(held, register_accepted(person))
+        if outcome.created and not node.is_approved:
+            log.emit("node_waiting", node=node.name, node_id=node.id, peer_ip=held.tunnel.peer)
+        self._reply(held, register_accepted(person, node.is_approved))
 
     def _ask_for_login(self, held: Held, pending: Pending) -> None:
         self._count("login_needed")

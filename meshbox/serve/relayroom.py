@@ -86,7 +86,7 @@ class RelayRoom:
             [listen_udp(config.derp.server.stun_listen_addr, "derp.server.stun_listen_addr", inherited)]
         )
         if not everybody:
-            tailnet.on_admission(self._admission_changed)
+            tailnet.admission.listen(self._admission_changed)
 
     def _admission_changed(self, node_key: NodeKey, is_admitted: bool) -> None:
         if not is_admitted:

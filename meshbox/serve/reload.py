@@ -26,6 +26,8 @@ NEEDS_RESTART = (
     "state_dir",
     "tls_cert_path",
     "tls_key_path",
+    "acme",
+    "http",
     "noise",
     "prefixes",
     "derp.server",

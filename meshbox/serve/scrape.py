@@ -24,6 +24,7 @@ class Gauges:
     loop_lag: Callable[[], float]
     certificate_left: Callable[[], float | None]
     relay: Callable[[], Iterable[Sample]]
+    backups: Callable[[], Iterable[Sample]] = tuple
 
 
 def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
@@ -44,6 +45,7 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
     waiting = sum(pending.state == "waiting" for pending in t.pending.values())
     yield Sample("meshbox_pending", waiting, ("registration",))
     yield from gauges.relay()
+    yield from gauges.backups()
     yield from process_samples()
 
 

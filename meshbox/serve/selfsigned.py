@@ -23,19 +23,20 @@ from meshbox.errors import CertificateError
 from meshbox.serve.certificates import Certificate
 from meshbox.wire.keys import NodeKey
 
-CERT_NAME, KEY_NAME = "relay-selfsigned.crt", "relay-selfsigned.key"
+STEM = "relay-selfsigned"
+CERT_NAME, KEY_NAME = f"{STEM}.crt", f"{STEM}.key"
 LIFE = timedelta(days=3650)
 RENEW_BEFORE = timedelta(days=30)
 COMMON_NAME_LIMIT = 64
 
 
 def self_signed(
-    state_dir: Path, hosts: Iterable[str], now: float, relay_key: NodeKey | None = None
+    state_dir: Path, hosts: Iterable[str], now: float, relay_key: NodeKey | None = None, stem: str = STEM
 ) -> Certificate:
     """The kept certificate if it covers exactly these names and addresses, else a new one. `now` is
-    unix seconds. Raises CertificateError if it cannot be written."""
+    unix seconds, `stem` names its files. Raises CertificateError if it cannot be written."""
     wanted = tuple(dict.fromkeys(hosts))
-    cert_path, key_path = state_dir / CERT_NAME, state_dir / KEY_NAME
+    cert_path, key_path = state_dir / f"{stem}.crt", state_dir / f"{stem}.key"
     try:
         kept = Certificate(cert_path, key_path, relay_key)
         if kept.expires_at - now > RENEW_BEFORE.total_seconds() and _covers(cert_path, wanted):
@@ -49,7 +50,7 @@ def self_signed(
         _write(cert_path, cert)
     except OSError as error:
         raise CertificateError(
-            f"cannot keep the relay's certificate in {state_dir}: {error.strerror}"
+            f"cannot keep a self-signed certificate in {state_dir}: {error.strerror}"
         ) from None
     return Certificate(cert_path, key_path, relay_key)
 

@@ -20,6 +20,7 @@ from meshbox.serve.attempts import Attempts
 from meshbox.serve.core import Core
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.poll import Poll
+from meshbox.wire.gojson import Json
 
 if TYPE_CHECKING:
     from meshbox.serve.tunnel import Tunnel
@@ -180,6 +181,14 @@ class Sessions:
         self._say(session, pieces, "delta")
         if session.poll.is_over:
             self.end(session)
+        return True
+
+    def slip_in(self, node_id: int, fields: Json) -> bool:
+        """Send a message of its own to a node's session; False when it has none that reads."""
+        session = self._by_node.get(node_id)
+        if session is None or not session.is_started or session.is_blocked:
+            return False
+        self._say(session, [session.poll.message(fields)], "ping")
         return True
 
     def drained(self, session: Session) -> None:

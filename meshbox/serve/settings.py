@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypedDict
+
 from meshbox.config import Config, read_records
-from meshbox.tailnet.settings import DnsSettings, ExtraRecord, Settings
+from meshbox.config.network import ExtraRecord as Record
+from meshbox.config.overrides import Override
+from meshbox.errors import ConfigError, Problem
+from meshbox.tailnet.settings import DnsOverride, DnsSettings, ExtraRecord, Settings
+
+WILDCARD = "*."
 
 
 def tailnet_settings(config: Config) -> Settings:
@@ -18,15 +26,46 @@ def tailnet_settings(config: Config) -> Settings:
             nameservers=dns.nameservers.global_,
             split=tuple((domain, tuple(resolvers)) for domain, resolvers in dns.nameservers.split),
             search_domains=dns.search_domains,
-            extra_records=tuple(ExtraRecord(record.name, record.type, record.value) for record in records),
+            **answered(records, dns.base_domain),
+            overrides=tuple(_override(one) for one in dns.overrides),
         ),
         prefix_v4=config.prefixes.v4,
         prefix_v6=config.prefixes.v6,
         allocation=config.prefixes.allocation,
         node_expiry=config.node.expiry,
+        needs_approval=config.node.approval,
         ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
         pending_limit=config.limits.pending_registrations,
         pending_per_address=config.limits.pending_per_address,
         taildrop=config.taildrop.enabled,
+        client_attributes=config.posture.client_attributes,
+        may_ask=config.c2n.enabled,
+        auto_update=config.auto_update.enabled,
+        latest_client=config.auto_update.latest_version,
         collect_logs=config.logtail.enabled,
     )
+
+
+class Answered(TypedDict):
+    extra_records: tuple[ExtraRecord, ...]
+    subdomains: frozenset[str]
+
+
+def answered(records: Iterable[Record], base_domain: str) -> Answered:
+    """The records, and apart from them the wildcards. Raises ConfigError for one outside the tailnet."""
+    plain: list[ExtraRecord] = []
+    labels: set[str] = set()
+    for record in records:
+        if not record.name.startswith(WILDCARD):
+            plain.append(ExtraRecord(record.name, record.type, record.value))
+            continue
+        label, _, domain = record.name.removeprefix(WILDCARD).partition(".")
+        if domain != base_domain:
+            text = f"{record.name} is not below a node of {base_domain or 'a base_domain'}"
+            raise ConfigError("extra DNS records", [Problem("dns.extra_records", text)])
+        labels.add(label)
+    return {"extra_records": tuple(plain), "subdomains": frozenset(labels)}
+
+
+def _override(one: Override) -> DnsOverride:
+    return DnsOverride(one.for_, one.nameservers, one.override_local_dns, one.split, one.search_domains)

@@ -47,15 +47,21 @@ class PublicPages:
             web.post("/verify", self.verify),
         ]
 
+    def unencrypted_routes(self) -> list[web.RouteDef]:
+        """What may also be asked for on port 80: nothing that travels with a secret."""
+        return [web.get("/key", self.key), web.get("/health", self.health)]
+
     async def key(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._key, content_type="application/json")
+        # A client in a browser asks from whatever page it is part of.
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return web.Response(body=self._key, content_type="application/json", headers=headers)
 
     async def health(self, request: web.Request) -> web.Response:
         """One word: what is wrong is not for strangers."""
-        is_well = self._health.is_well
+        status = self._health.status
         return web.json_response(
-            {"status": "pass" if is_well else "fail"},
-            status=200 if is_well else 503,
+            {"status": status},
+            status=503 if status == "fail" else 200,
             content_type="application/health+json",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -53,6 +53,13 @@ def save(source: Path, target: Path) -> Inspection:
     return snapshot.copy(source, target, _inspect)
 
 
+def inspect(path: Path) -> Inspection:
+    """Look a backup through where it lies. Raises NotFound, StoreBroken, StoreNewer."""
+    _require(path, "backup")
+    with explained(str(path)), closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        return _inspect(raw)
+
+
 def restore(backup: Path, path: Path, *, force: bool = False) -> Restored:
     """Make the database at `path` what `backup` holds. Raises NotFound, Refused (a database is
     there and `force` was not given), StoreBroken (a server uses it, or the backup is no good),
@@ -62,21 +69,26 @@ def restore(backup: Path, path: Path, *, force: bool = False) -> Restored:
     files.make_directory(path.parent)
     lock = Lock(path)
     try:
-        is_taken = path.exists() or files.side_file(path, "-wal").exists()
-        if is_taken and not force:
-            raise Refused(f"there is already a database at {path}: force the restore to move it aside")
-        staged = path.with_name(path.name + ".restored")
-        inspection = snapshot.copy(backup, staged, _inspect)
-        try:
-            with explained(str(path)):
-                replaced = _set_aside(path) if is_taken else None
-                files.publish(staged, path)
-        except BaseException:
-            files.discard(staged)
-            raise
-        return Restored(inspection, replaced)
+        return put_in_place(backup, path, force=force)
     finally:
         lock.release()
+
+
+def put_in_place(backup: Path, path: Path, *, force: bool = False) -> Restored:
+    """The same, for who holds the lock of the database. `path` is a file, not a link."""
+    is_taken = path.exists() or files.side_file(path, "-wal").exists()
+    if is_taken and not force:
+        raise Refused(f"there is already a database at {path}: force the restore to move it aside")
+    staged = path.with_name(path.name + ".restored")
+    inspection = snapshot.copy(backup, staged, _inspect)
+    try:
+        with explained(str(path)):
+            replaced = _set_aside(path) if is_taken else None
+            files.publish(staged, path)
+    except BaseException:
+        files.discard(staged)
+        raise
+    return Restored(inspection, replaced)
 
 
 def _require(path: Path, what: str) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 
 from meshbox.errors import Malformed, StoreBroken
 from meshbox.store import journal
-from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, POLICIES, REPORTS, USERS
+from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, NOTICES, POLICIES, REPORTS, USERS
 from meshbox.tailnet.model import PolicyEntry, PolicyVersion, Report
 from meshbox.tailnet.ports import Saved
 
@@ -22,6 +22,7 @@ def read(raw: sqlite3.Connection) -> Saved:
             [AUTH_KEYS.from_row(row) for row in raw.execute(f"{AUTH_KEYS.select} ORDER BY id")],
             [API_KEYS.from_row(row) for row in raw.execute(f"{API_KEYS.select} ORDER BY id")],
             _newest_policy(raw),
+            tuple(NOTICES.from_row(row) for row in raw.execute(f"{NOTICES.select} ORDER BY id")),
         )
     except (ValueError, TypeError, Malformed) as error:
         raise StoreBroken(f"the database holds a value that cannot be read ({error})") from error

@@ -83,9 +83,14 @@ def side_file(path: Path, suffix: str) -> Path:
 
 
 def make_directory(path: Path) -> None:
-    """The directory of a database, private if it has to be made."""
+    """The directory of a database or of backups, private if it has to be made, with those above it."""
     with explained(str(path)):
-        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        if path.is_dir():
+            return
+        if path.parent != path:
+            make_directory(path.parent)
+        path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        give_to_directory_owner(path)
 
 
 def make_private(path: Path) -> None:
@@ -117,7 +122,7 @@ def start_draft(path: Path) -> Path:
     with explained(str(draft)):
         discard(draft)
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
-        _give_to_directory_owner(draft)
+        give_to_directory_owner(draft)
     return draft
 
 
@@ -146,8 +151,8 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _give_to_directory_owner(path: Path) -> None:
-    """What root makes in the server's directory (a restore) must be the server's."""
+def give_to_directory_owner(path: Path) -> None:
+    """What root makes in the server's directory (a backup, a restore) must be the server's."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)

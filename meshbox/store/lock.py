@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from meshbox.errors import StoreBroken
+from meshbox.store import files
 from meshbox.store.faults import explained
 
 FILE_MODE = 0o600
@@ -25,6 +26,8 @@ class Lock:
         path = database.with_name(database.name + ".lock")
         with explained(str(path)):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            # After a restore by root the server's user must be able to open it.
+            files.give_to_directory_owner(path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with explained(str(path)):

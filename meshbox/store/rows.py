@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 import peewee as pw
 
 from meshbox.store import tables
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Notice, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Kind
 
 V = TypeVar("V")
@@ -106,6 +106,7 @@ NODES = Shape(Node, tables.Nodes)
 AUTH_KEYS = Shape(AuthKey, tables.AuthKeys)
 API_KEYS = Shape(ApiKey, tables.ApiKeys)
 POLICIES = Shape(PolicyVersion, tables.Policies)
+NOTICES = Shape(Notice, tables.Notices)
 REPORTS = Shape(Report, tables.Reports)
 
 UPSERT_REPORT = (
@@ -122,6 +123,7 @@ SHAPES: Mapping[Kind, Shape[Any]] = {
     "auth_key": AUTH_KEYS,
     "api_key": API_KEYS,
     "policy": POLICIES,
+    "notice": NOTICES,
 }
 KIND_OF: Mapping[type, Kind] = {
     User: "user",
@@ -129,4 +131,5 @@ KIND_OF: Mapping[type, Kind] = {
     AuthKey: "auth_key",
     ApiKey: "api_key",
     PolicyVersion: "policy",
+    Notice: "notice",
 }

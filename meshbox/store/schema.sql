@@ -33,7 +33,7 @@ CREATE TABLE auth_keys (
     expires_at REAL,
     used_at REAL,
     revoked_at REAL
-) STRICT;
+, preapproved INTEGER NOT NULL DEFAULT 0 CHECK (preapproved IN (0, 1))) STRICT;
 
 CREATE TABLE changes (
     generation INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,8 +57,20 @@ CREATE TABLE nodes (
     ephemeral INTEGER NOT NULL CHECK (ephemeral IN (0, 1)),
     auth_key_id INTEGER,
     register_method TEXT NOT NULL,
-    approved_routes TEXT NOT NULL,
+    approved_routes TEXT NOT NULL, is_approved INTEGER NOT NULL DEFAULT 1 CHECK (is_approved IN (0, 1)), attributes TEXT NOT NULL DEFAULT '[]',
     CONSTRAINT "a node has an owner or tags, not both" CHECK ((user_id IS NULL) = (tags <> '[]'))
+) STRICT;
+
+CREATE TABLE notices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    severity TEXT NOT NULL CHECK (severity IN ('low', 'medium', 'high')),
+    link TEXT NOT NULL,
+    label TEXT NOT NULL,
+    targets TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE policies (

@@ -1,12 +1,13 @@
 """A copy of a database at one moment, while a server goes on writing to it.
 
-SQLite's online backup reads one snapshot through the write-ahead log. The copy is a single file
-without companions, private, and gets its name only when it is complete and was looked through.
+`VACUUM INTO` reads one snapshot through the write-ahead log and holds a writer up for no more than its
+usual 5 ms. (The online backup API, a few pages at a time, starts again at each write of another process:
+beside a busy server it never ends.) The copy is a single file without companions, private, and gets its
+name only when it is complete and was looked through.
 """
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -57,12 +58,5 @@ def page_fault(raw: sqlite3.Connection, check: str) -> str:
 
 
 def _copy_pages(source: Path, draft: Path) -> None:
-    with (
-        closing(sqlite3.connect(source, timeout=BUSY_SECONDS, isolation_level=None)) as read,
-        closing(sqlite3.connect(draft, isolation_level=None)) as write,
-    ):
-        read.backup(write)
-        # The copy says of itself that it has a write-ahead log, like its source; make it one file.
-        (mode,) = write.execute("PRAGMA journal_mode = DELETE").fetchone()
-        if mode != "delete":
-            raise OSError(errno.EIO, "the copy could not be made one file")
+    with closing(sqlite3.connect(source, timeout=BUSY_SECONDS, isolation_level=None)) as read:
+        read.execute("VACUUM INTO ?", (str(draft),))

@@ -90,6 +90,13 @@ class PrefixesField(Field):
         return _prefixes(value)
 
 
+class AttributesField(TextsField):
+    """A tuple of (name, value), a value being text, a number or a truth, as a JSON list of pairs."""
+
+    def python_value(self, value: Any) -> Any:
+        return tuple((name, one) for name, one in json.loads(value))
+
+
 class CommonTextField(pw.TextField):
     """A text that many rows share: kept in memory once."""
 
@@ -140,6 +147,7 @@ class AuthKeys(Table):
     expires_at = pw.FloatField(null=True)
     used_at = pw.FloatField(null=True)
     revoked_at = pw.FloatField(null=True)
+    preapproved = pw.BooleanField()
 
 
 class ApiKeys(Table):
@@ -171,6 +179,20 @@ class Nodes(Table):
     auth_key_id = pw.IntegerField(null=True)
     register_method = CommonTextField()
     approved_routes = PrefixesField()
+    is_approved = pw.BooleanField()
+    attributes = AttributesField()
+
+
+class Notices(Table):
+    id = pw.AutoField()
+    name = pw.TextField()
+    created_at = pw.FloatField()
+    title = pw.TextField()
+    text = pw.TextField()
+    severity = CommonTextField()
+    link = pw.TextField()
+    label = pw.TextField()
+    targets = TextsField()
 
 
 class Policies(Table):

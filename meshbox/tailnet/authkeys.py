@@ -22,6 +22,7 @@ class AuthKeyWish:
     ephemeral: bool = False
     tags: tuple[str, ...] = ()
     expires_at: float | None = None
+    preapproved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def create(t: Tailnet, wish: AuthKeyWish, actor: str, now: float) -> tuple[AuthK
         reusable=wish.reusable,
         ephemeral=wish.ephemeral,
         expires_at=wish.expires_at,
+        preapproved=wish.preapproved,
     )
     t.commit(now, Put(key), Audit(now, actor, "auth_key.create", key.prefix))
     return key, token.text

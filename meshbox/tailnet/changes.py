@@ -50,6 +50,8 @@ class Common(IntFlag):
     DERP_MAP = auto()
     POLICY = auto()
     USERS = auto()
+    # What settings and notices tell a node about itself.
+    HINTS = auto()
 
 
 NOTHING_COMMON = Common(0)
@@ -66,6 +68,7 @@ class Dirty:
     # Asked by every session in every round: flags of an enum are slow to look at.
     has_policy: bool = False
     has_users: bool = False
+    has_hints: bool = False
 
 
 class Gap:
@@ -134,5 +137,5 @@ class Changes:
             affected |= entry.affected
             if entry.node_id:
                 nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
-        has_policy, has_users = bool(common & Common.POLICY), bool(common & Common.USERS)
-        return Dirty(nodes, common, affected, has_policy, has_users)
+        kinds = (Common.POLICY, Common.USERS, Common.HINTS)
+        return Dirty(nodes, common, affected, *(bool(common & kind) for kind in kinds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshbox.tailnet.changes import Fact
 from meshbox.tailnet.model import Node, Report
+from meshbox.tailnet.reported import reported
 
 
 def node_facts(old: Node | None, new: Node, now: float) -> Fact:
@@ -26,6 +27,8 @@ def node_facts(old: Node | None, new: Node, now: float) -> Fact:
         facts |= Fact.WHOLE
     if old.tags != new.tags or old.user_id != new.user_id:
         facts |= Fact.SIGHT
+    if old.is_approved != new.is_approved:
+        facts |= Fact.WHOLE | Fact.SIGHT
     return facts
 
 
@@ -47,7 +50,9 @@ def report_facts(old: Report, new: Report) -> Fact:
 
 def is_seen_by_policy(old: Report, new: Report) -> bool:
     """Did the node say something that a policy looks at?"""
-    return old.advertised_routes != new.advertised_routes or old.os != new.os
+    if old.advertised_routes != new.advertised_routes or old.os != new.os:
+        return True
+    return old.hostinfo != new.hostinfo and reported(old.hostinfo) != reported(new.hostinfo)
 
 
 def _shown(node: Node) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
-from meshbox.policy.attrs import switches_ipv4
+from meshbox.policy.attrs import Caps, switches_ipv4
 from meshbox.policy.compiled import Compiled, compile_policy
 from meshbox.policy.document import Document
 from meshbox.policy.outlook import Outlook, Outlooks
@@ -79,6 +79,11 @@ class Enforcement:
         if self._outlooks is None:
             self._outlooks = Outlooks(compiled, self._interned)
         return self._outlooks.of(viewer)
+
+    def self_caps(self, node_id: int) -> Caps:
+        """What the policy gives the node; nothing to one that is not let in."""
+        compiled = self.compiled
+        return compiled.self_caps(node_id) if node_id in compiled.index.devices else {}
 
     def _compile(self, old: Compiled | None) -> Compiled:
         self._is_stale = False

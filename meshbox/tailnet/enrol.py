@@ -107,7 +107,8 @@ def approve(t: Tailnet, pending_id: str, user_id: int, actor: str, now: float) -
             "tagOwners of the policy, or run `tailscale up` there without --advertise-tags"
         )
     tags = tuple(sorted(set(wanted)))
-    login = Login(pending.machine_key, pending.request, Owner(user_id, tags, method="approval"))
+    owner = Owner(user_id, tags, method="approval", is_trusted=True)
+    login = Login(pending.machine_key, pending.request, owner)
     accepted = _join(t, login, actor, now)
     decide(t, pending, "approved")
     return accepted.node
@@ -132,7 +133,7 @@ def _register_with_key(
         return Refused(f"requested tags {foreign} are invalid or not permitted")
     # A tagged key's own tags are what it gives, unless it may give others and those are asked for.
     tags = key.tags if set(wanted) <= set(key.tags) else tuple(sorted(set(wanted)))
-    owner = Owner(key.user_id, tags, key.ephemeral, key.id, "key")
+    owner = Owner(key.user_id, tags, key.ephemeral, key.id, "key", key.preapproved)
     try:
         return _join(t, Login(machine_key, request, owner), f"key:{key.prefix}", now, *spend(key, now))
     except Conflict as clash:
@@ -148,8 +149,8 @@ def _join(t: Tailnet, login: Login, actor: str, now: float, *steps: Step) -> Acc
     except Exception:
         settled.undo(t)
         raise
-    note_registration(t, settled.node, login.request)
-    return Accepted(settled.node, settled.created)
+    note_registration(t, settled.node, login.request, now)
+    return Accepted(t.nodes[settled.node.id], settled.created)
 
 
 def _log_out(t: Tailnet, node: Node | None, now: float) -> LoggedOut:

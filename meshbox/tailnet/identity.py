@@ -21,13 +21,14 @@ STABLE_ID_BYTES = 9
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose the node will be, and by which right."""
+    """Whose the node will be, and by which right; `is_trusted`: an administrator has already agreed."""
 
     user_id: int | None = None
     tags: tuple[str, ...] = ()
     ephemeral: bool = False
     auth_key_id: int | None = None
     method: RegisterMethod = "key"
+    is_trusted: bool = False
 
     def owns(self, node: Node) -> bool:
         if self.tags:
@@ -72,6 +73,7 @@ def settle_node(t: Tailnet, login: Login, now: float) -> Settled:
         ephemeral=owner.ephemeral or login.request.ephemeral,
         auth_key_id=owner.auth_key_id,
         register_method=owner.method,
+        is_approved=known.is_approved or owner.is_trusted,
     )
     return Settled(renewed, created=False)
 
@@ -113,6 +115,7 @@ def _new_node(t: Tailnet, login: Login, now: float) -> Node:
         ephemeral=owner.ephemeral or request.ephemeral,
         auth_key_id=owner.auth_key_id,
         register_method=owner.method,
+        is_approved=owner.is_trusted or not t.settings.needs_approval,
     )
 
 

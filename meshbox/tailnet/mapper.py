@@ -13,8 +13,9 @@ from meshbox.policy.sight import View, members
 from meshbox.tailnet.blocks import Blocks
 from meshbox.tailnet.changes import Common
 from meshbox.tailnet.deltas import Deltas
-from meshbox.tailnet.dns import dns_config
+from meshbox.tailnet.dnsview import DnsView
 from meshbox.tailnet.frames import Coding, join_pieces
+from meshbox.tailnet.hints import Hints
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.peers import Peers
 from meshbox.tailnet.permits import Permit, Permits
@@ -36,6 +37,8 @@ class Mapper:
         self.blocks = Blocks(t, self.peers)
         self.deltas = Deltas(self.peers)
         self.permits = Permits(t)
+        self.dns_view = DnsView(t)
+        self.hints = Hints(t)
         self._common: dict[tuple[bool, bool], bytes] = {}
         self._profiles: dict[tuple[frozenset[int], bool], bytes] = {}
         self._news: dict[tuple[Common, Outlook, bool, bool], bytes] = {}
@@ -43,7 +46,10 @@ class Mapper:
 
     def outlook(self, node: Node, now: float) -> Outlook:
         """What this node is shown of the others. An expired node is shown nothing."""
-        return NOTHING if node.is_expired(now) else self.t.enforcement.outlook(node.id)
+        # Asked for an expired node too: it brings the policy up to date, and so into the log that a session
+        # reads next, what changed in the node's filter.
+        outlook = self.t.enforcement.outlook(node.id)
+        return NOTHING if node.is_expired(now) else outlook
 
     def full(self, node: Node, outlook: Outlook, permit: Permit, coding: Coding, now: float) -> Full:
         """The framed full map as pieces, most of them shared, and the cursor it is true for."""
@@ -52,7 +58,8 @@ class Mapper:
         owners = selection.owners | {self.peers.owner(node.id)}
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
-            coding.encode(own[:-1] + b"," + permit.fields + b","),
+            coding.encode(own[:-1] + b"," + permit.fields + b',"DNSConfig":' + self.dns(node)),
+            coding.encode(self.hints.fields(node) + b","),
             self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]
@@ -66,7 +73,11 @@ class Mapper:
 
     def permit(self, node: Node) -> Permit:
         """What the node lets in, freshly written."""
-        return Permit(self.permits.filter(node.id), self.permits.ssh(node.id))
+        return self.permits.of(node.id)
+
+    def dns(self, node: Node) -> bytes:
+        """The node's DNS configuration as JSON. A session sends it again when it is not what it was."""
+        return self.dns_view.piece(node)
 
     def own_news(self, node: Node, coding: Coding, now: float) -> bytes:
         """The viewer's own node changed, its owner perhaps with it."""
@@ -93,8 +104,6 @@ class Mapper:
         fields: Json = {}
         if common & Common.DERP_MAP:
             fields["DERPMap"] = to_json(self.t.derp_map, pins)
-        if common & Common.DNS:
-            fields["DNSConfig"] = dns_config(self.t.settings)
         if common & Common.USERS:
             # Only owners of nodes in sight: a hidden user's name is as hidden as the nodes.
             owners = sorted({self.peers.owner(node_id) for node_id in members(view & self.t.everyone)})
@@ -116,10 +125,12 @@ class Mapper:
         if piece is None:
             fields: Json = {
                 "DERPMap": to_json(self.t.derp_map, pins),
-                "DNSConfig": dns_config(self.t.settings),
                 "Domain": self.t.settings.domain,
                 "CollectServices": False,
             }
+            if self.t.settings.auto_update:
+                # For clients below 131; later ones look at their own capabilities.
+                fields["DefaultAutoUpdate"] = True
             if not self.t.settings.collect_logs:
                 # Clients send their logs to their vendor unless told not to.
                 fields["Debug"] = {"DisableLogTail": True}

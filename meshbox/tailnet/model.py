@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
-from meshbox.policy.world import Role
+from meshbox.policy.world import Attribute, Role
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 from meshbox.wire.tailcfg import RegisterRequest
 
 Prefix = IPv4Network | IPv6Network
 RegisterMethod = Literal["key", "approval", "oidc"]
+Severity = Literal["low", "medium", "high"]
 PendingState = Literal["waiting", "approved", "rejected"]
 
 CheckState = PendingState
@@ -51,7 +52,8 @@ class AuthKey:
     """A pre-auth key. The secret is kept only as SHA-256 (256 random bits need no slow hash).
 
     A key belongs to a user, or carries tags (then nodes that join with it are tagged and owned by
-    nobody). `used_at` is the first use; a key that is not reusable is spent by it.
+    nobody). `used_at` is the first use; a key that is not reusable is spent by it. With `preapproved`
+    devices that join with it need no approval.
     """
 
     id: int
@@ -65,6 +67,7 @@ class AuthKey:
     expires_at: float | None = None
     used_at: float | None = None
     revoked_at: float | None = None
+    preapproved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ class Node:
 
     Either `user_id` names the owner or `tags` is not empty (a tagged node belongs to nobody).
     `name` is the MagicDNS label, unique in the tailnet; `name_is_chosen` says that an
-    administrator set it, so that a new host name on the device does not replace it.
+    administrator set it, so that a new host name on the device does not replace it. A node that is
+    not approved is in the waiting room: it sees nobody and nobody sees it. `attributes` are the
+    `custom:` ones, sorted by name.
     """
 
     id: int
@@ -107,9 +112,15 @@ class Node:
     auth_key_id: int | None = None
     register_method: RegisterMethod = "key"
     approved_routes: tuple[Prefix, ...] = ()
+    is_approved: bool = True
+    attributes: tuple[tuple[str, Attribute], ...] = ()
 
     def is_expired(self, now: float) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+    def is_let_in(self, now: float) -> bool:
+        """Approved, and its key has not expired: others may see it, and the relay serves it."""
+        return self.is_approved and not self.is_expired(now)
 
     @property
     def is_tagged(self) -> bool:
@@ -140,6 +151,22 @@ class Report:
     os: str = ""
     client_version: str = ""
     last_seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an administrator tells clients: shown by them among their health messages. `name` is unique;
+    `link` "" has no button; `targets` are `user:NAME`, `node:NAME` and `tag:NAME`, none is everybody."""
+
+    id: int
+    name: str
+    created_at: float
+    title: str
+    text: str
+    severity: Severity = "medium"
+    link: str = ""
+    label: str = ""
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

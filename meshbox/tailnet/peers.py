@@ -28,6 +28,7 @@ from meshbox.wire.gojson import go_time
 from meshbox.wire.hostinfo import self_view
 from meshbox.wire.keys import DiscoKey
 from meshbox.wire.replies import user_profile
+from meshbox.wire.tailcfg import CAP_SUBDOMAINS
 
 Json = dict[str, Any]
 Variant = tuple[tuple[Prefix, ...], bool]
@@ -86,7 +87,7 @@ class Peers:
         report = self._t.report(node.id)
         json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo, report.advertised_routes)))
         json["Machine"] = str(node.machine_key)
-        json["MachineAuthorized"] = True
+        json["MachineAuthorized"] = node.is_approved
         json["HomeDERP"] = report.home_derp
         json["DERP"] = derp_address(report.home_derp)
         json["Online"] = True
@@ -130,11 +131,19 @@ class Peers:
         if primary:
             json["PrimaryRoutes"] = primary
         json["MachineAuthorized"] = True
-        if node_id in compiled.index.devices and (caps := compiled.peer_caps(node_id)):
+        if caps := self._capabilities(node):
             json["CapMap"] = caps
         if node_id in self._t.expired:
             json["Expired"] = True
         return json
+
+    def _capabilities(self, node: Node) -> Json:
+        """What peers are told of the node's capabilities."""
+        compiled = self._t.enforcement.compiled
+        caps: Json = dict(compiled.peer_caps(node.id)) if node.id in compiled.index.devices else {}
+        if node.name in self._t.settings.dns.subdomains:
+            caps[CAP_SUBDOMAINS] = []
+        return caps
 
     def _json(self, node: Node, report: Report, hostinfo: orjson.Fragment) -> Json:
         json: Json = {

@@ -3,35 +3,57 @@
 Written for the session that asks and not kept: ten thousand filters would be ten thousand copies of the same
 addresses. The long part, the list of sources, is encoded once for all who receive it.
 
-Source: tailcfg.FilterRule and tailcfg.SSHPolicy, capability version 142. Both are always written out: to a
-client an absent one means "unchanged", an empty one "nobody".
+The filter is told in chunks, one for each place in the policy, so that a node that joins changes the chunks
+which name it and no others. Both filter and SSH rules are always written out: to a client an absent one means
+"unchanged", an empty one "nobody".
+
+Source: tailcfg.MapResponse.PacketFilters (capability version 81), tailcfg.FilterRule, tailcfg.SSHPolicy.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from meshbox.policy.compiled import Compiled
-from meshbox.policy.filter import filter_for
+from meshbox.policy.filter import placed_rules
 from meshbox.tailnet.tailnet import Tailnet
 
-NOBODY = b"[]"
 NO_LOGIN = b'{"rules":[]}'
+
+NOTHING_ELSE = b'"*":null,"base":[]'
+"""In a full map: what was told before is gone, and a filter without chunks lets nobody in."""
+
+_MARK = struct.Struct("<Iq")
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One node's filter and SSH rules, as JSON values."""
+    """One node's filter and SSH rules. `chunks`: place in the policy -> a list of rules as JSON."""
 
-    filter: bytes
+    chunks: Mapping[int, bytes]
     ssh: bytes
 
     @property
     def fields(self) -> bytes:
-        """As members of a MapResponse."""
-        return b'"PacketFilter":' + self.filter + b',"SSHPolicy":' + self.ssh
+        """As members of a first MapResponse."""
+        named = [_named(place, chunk) for place, chunk in self.chunks.items()]
+        return b'"PacketFilters":{' + b",".join([NOTHING_ELSE, *named]) + b'},"SSHPolicy":' + self.ssh
+
+    @property
+    def marks(self) -> bytes:
+        """What a session keeps of the filter it told: twelve bytes for a chunk."""
+        return b"".join(_MARK.pack(place, hash(chunk)) for place, chunk in self.chunks.items())
+
+    def news_since(self, marks: bytes) -> bytes:
+        """PacketFilters with the chunks that are not what those marks stand for; b"" when all are."""
+        told, now = dict(_MARK.iter_unpack(marks)), dict(_MARK.iter_unpack(self.marks))
+        news = [_named(place, self.chunks[place]) for place, mark in now.items() if told.get(place) != mark]
+        news += [_named(place, b"null") for place in sorted(told.keys() - now.keys())]
+        return b'"PacketFilters":{' + b",".join(news) + b"}" if news else b""
 
 
 class Permits:
@@ -40,16 +62,19 @@ class Permits:
         self._compiled: Compiled | None = None
         self._sources: dict[int, tuple[tuple[str, ...], orjson.Fragment]] = {}
 
-    def filter(self, node_id: int) -> bytes:
-        """PacketFilter."""
+    def of(self, node_id: int) -> Permit:
+        return Permit(self._chunks(node_id), self._ssh(node_id))
+
+    def _chunks(self, node_id: int) -> Mapping[int, bytes]:
         compiled = self._catch_up()
         if node_id not in compiled.index.devices:
-            return NOBODY
-        rules = filter_for(compiled.table, node_id)
-        return orjson.dumps([{**rule, "SrcIPs": self._encoded(rule["SrcIPs"])} for rule in rules])
+            return {}
+        placed: dict[int, list[object]] = {}
+        for place, rule in placed_rules(compiled.table, node_id):
+            placed.setdefault(place, []).append({**rule, "SrcIPs": self._encoded(rule["SrcIPs"])})
+        return {place: orjson.dumps(rules) for place, rules in placed.items()}
 
-    def ssh(self, node_id: int) -> bytes:
-        """SSHPolicy."""
+    def _ssh(self, node_id: int) -> bytes:
         compiled = self._catch_up()
         if not compiled.document.ssh or node_id not in compiled.index.devices:
             return NO_LOGIN
@@ -70,3 +95,8 @@ class Permits:
         if known is None:
             known = self._sources[id(texts)] = texts, orjson.Fragment(orjson.dumps(texts))
         return known[1]
+
+
+def _named(place: int, chunk: bytes) -> bytes:
+    # Clients put chunks together in the order of their names.
+    return b'"r%06d":' % place + chunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from meshbox.errors import Invalid, NotFound, Outdated
 from meshbox.tailnet.model import Audit, PolicyVersion
 from meshbox.tailnet.ports import Put
+from meshbox.tailnet.routes import approve_by_policy
 from meshbox.tailnet.tailnet import Tailnet
 
 NOTE_LIMIT = 200
@@ -17,6 +18,7 @@ def put(t: Tailnet, text: str, actor: str, note: str, now: float) -> PolicyVersi
         raise Invalid(f"note: one line of at most {NOTE_LIMIT} characters")
     version = PolicyVersion(t.store.new_id("policy"), text, actor, now, note)
     t.commit(now, Put(version), Audit(now, actor, "policy.set", str(version.id), note))
+    approve_by_policy(t, t.nodes, now)
     return version
 
 

@@ -18,6 +18,7 @@ from meshbox.tailnet.deltas import Span
 from meshbox.tailnet.frames import KEEP_ALIVE, PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
+from meshbox.wire.gojson import Json
 
 _SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
 _PERMIT = Fact.WHOLE | Fact.SIGHT
@@ -26,7 +27,18 @@ _PERMIT = Fact.WHOLE | Fact.SIGHT
 class Poll:
     """The told state of one map session. `is_over` is set when the node is gone: end the stream."""
 
-    __slots__ = ("_coding", "_cursor", "_filter", "_mapper", "_node", "_ssh", "_told", "is_over")
+    __slots__ = (
+        "_coding",
+        "_cursor",
+        "_dns",
+        "_filter",
+        "_hints",
+        "_mapper",
+        "_node",
+        "_ssh",
+        "_told",
+        "is_over",
+    )
 
     def __init__(self, mapper: Mapper, node: Node, compress: str) -> None:
         self._mapper = mapper
@@ -35,8 +47,10 @@ class Poll:
         self._cursor = 0
         self._told = NOTHING
         # Hashes of what was told last: the texts themselves may be long.
-        self._filter = 0
+        self._filter = b""
         self._ssh = 0
+        self._dns = 0
+        self._hints = 0
         self.is_over = False
 
     @property
@@ -54,7 +68,8 @@ class Poll:
         node = self._node = mapper.t.nodes[self._node.id]
         self._told = mapper.outlook(node, now)
         permit = mapper.permit(node)
-        self._filter, self._ssh = hash(permit.filter), hash(permit.ssh)
+        self._filter, self._ssh = permit.marks, hash(permit.ssh)
+        self._dns, self._hints = hash(mapper.dns(node)), hash(mapper.hints.fields(node))
         pieces, self._cursor = mapper.full(node, self._told, permit, self._coding, now)
         return pieces
 
@@ -78,14 +93,21 @@ class Poll:
         if dirty.common:
             parts.append(mapper.common_news(dirty.common, node, outlook, self._coding))
         # Its owner's name reaches a node with itself: it may see no other node of that owner.
-        if dirty.has_policy or dirty.has_users or (own is not None and own & _SELF):
+        is_self_dirty = own is not None and bool(own & _SELF)
+        if is_self_dirty or dirty.has_policy or dirty.has_users or dirty.has_hints:
             parts.append(mapper.own_news(node, self._coding, now))
         if dirty.has_policy or dirty.affected >> node.id & 1 or (own is not None and own & _PERMIT):
             parts.append(self._permit_news(node))
+        if is_self_dirty or dirty.common:
+            parts += [self._dns_news(node), self._hint_news(node)]
         span = Span(self._told, outlook, self._cursor, changes.cursor)
         parts.append(mapper.deltas.for_viewer(node.id, span, dirty, self._coding))
         self._node, self._told, self._cursor = node, outlook, changes.cursor
         return [part for part in parts if part]
+
+    def message(self, fields: Json) -> bytes:
+        """One framed message with these fields, as this session's client reads it."""
+        return self._coding.message(orjson.dumps(fields))
 
     def keep_alive(self) -> bytes:
         return KEEP_ALIVE[self._coding.is_compressed]
@@ -93,14 +115,24 @@ class Poll:
     def _permit_news(self, node: Node) -> bytes:
         """What the node lets in, as far as it changed; b"" when it did not."""
         permit = self._mapper.permit(node)
-        fields: list[bytes] = []
-        now_filter, now_ssh = hash(permit.filter), hash(permit.ssh)
-        if now_filter != self._filter:
-            fields.append(b'"PacketFilter":' + permit.filter)
-        if now_ssh != self._ssh:
+        known, self._ssh = self._ssh, hash(permit.ssh)
+        fields = [permit.news_since(self._filter)]
+        if known != self._ssh:
             fields.append(b'"SSHPolicy":' + permit.ssh)
-        self._filter, self._ssh = now_filter, now_ssh
+        self._filter = permit.marks
+        fields = [field for field in fields if field]
         return self._coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
+
+    def _dns_news(self, node: Node) -> bytes:
+        """It follows from settings, policy, people, the node's name and tags: compared, not tracked."""
+        dns = self._mapper.dns(node)
+        known, self._dns = self._dns, hash(dns)
+        return self._coding.message(b'{"DNSConfig":' + dns + b"}") if known != self._dns else b""
+
+    def _hint_news(self, node: Node) -> bytes:
+        hints = self._mapper.hints.fields(node)
+        known, self._hints = self._hints, hash(hints)
+        return self._coding.message(b"{" + hints[1:] + b"}") if known != self._hints else b""
 
     def _farewell(self, now: float) -> bytes:
         """The node was deleted. No status logs a client out; its own key expiring does."""

@@ -11,12 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from meshbox.tailnet.model import ApiKey, Audit, AuthKey, Node, PolicyEntry, PolicyVersion, Report, User
+from meshbox.tailnet.model import (
+    ApiKey,
+    Audit,
+    AuthKey,
+    Node,
+    Notice,
+    PolicyEntry,
+    PolicyVersion,
+    Report,
+    User,
+)
 
 Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes (os.urandom outside tests)."""
 
-Kind = Literal["user", "node", "auth_key", "api_key", "policy"]
+Kind = Literal["user", "node", "auth_key", "api_key", "policy", "notice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Put:
     """Insert the value, or replace the one with its id. A version of the policy is never replaced: the id of
     one that is there is a Conflict."""
 
-    value: User | Node | AuthKey | ApiKey | PolicyVersion
+    value: User | Node | AuthKey | ApiKey | PolicyVersion | Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class Saved:
     auth_keys: Sequence[AuthKey] = ()
     api_keys: Sequence[ApiKey] = ()
     policy: PolicyVersion | None = None
+    notices: Sequence[Notice] = ()
 
 
 @dataclass(frozen=True, slots=True)

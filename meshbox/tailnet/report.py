@@ -55,11 +55,12 @@ def take(t: Tailnet, machine_key: MachineKey, request: MapRequest, now: float) -
     return node
 
 
-def note_registration(t: Tailnet, node: Node, request: RegisterRequest) -> None:
+def note_registration(t: Tailnet, node: Node, request: RegisterRequest, now: float) -> None:
     """The host facts of a device's first registration. Later ones tell nothing: their Hostinfo lacks
     the network part, and the map request that follows at once has all of it."""
     if request.hostinfo is not None and node.id not in t.reports:
         t.tell(node.id, _with_hostinfo(Report(capver=request.version), request.hostinfo))
+        approve_by_policy(t, (node.id,), now)
 
 
 def _with_hostinfo(report: Report, hostinfo: Hostinfo) -> Report:

@@ -12,7 +12,7 @@ from typing import Any
 
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
-from meshbox.wire.tailcfg import CAP_ADMIN, CAP_FILE_SHARING, CAP_SSH
+from meshbox.wire.tailcfg import CAP_ADMIN, CAP_AUTO_UPDATE, CAP_FILE_SHARING, CAP_SSH, CAP_SUBDOMAINS
 
 Json = dict[str, Any]
 
@@ -41,8 +41,13 @@ class Standing:
         capabilities: Json = {CAP_SSH: []}
         if not node.is_tagged:
             capabilities[CAP_ADMIN] = []
-        if self._t.settings.taildrop:
+        if self._t.settings.taildrop and not node.is_tagged:
+            # To clients all tagged nodes have one owner, so each could send files to every other.
             capabilities[CAP_FILE_SHARING] = []
+        if self._t.settings.auto_update:
+            capabilities[CAP_AUTO_UPDATE] = [True]
+        if node.name in self._t.settings.dns.subdomains:
+            capabilities[CAP_SUBDOMAINS] = []
         return capabilities
 
 

@@ -20,9 +20,11 @@ from meshbox.policy.sight import View, bit
 from meshbox.policy.world import Device, World
 from meshbox.tailnet import kept
 from meshbox.tailnet.addresses import AddressPool
+from meshbox.tailnet.admission import Admission
 from meshbox.tailnet.changes import Changes, Common, Fact
 from meshbox.tailnet.deadlines import Deadlines, Due
 from meshbox.tailnet.differences import is_seen_by_policy, node_facts, report_facts
+from meshbox.tailnet.dnschanges import DnsChanges
 from meshbox.tailnet.enforcement import Enforcement
 from meshbox.tailnet.model import (
     ApiKey,
@@ -31,6 +33,7 @@ from meshbox.tailnet.model import (
     Check,
     Login,
     Node,
+    Notice,
     Pending,
     PolicyVersion,
     Report,
@@ -44,7 +47,6 @@ from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.keys import MachineKey, NodeKey
 
 Listener = Callable[[], None]
-AdmissionListener = Callable[[NodeKey, bool], None]
 
 NO_REPORT = Report()
 
@@ -58,8 +60,9 @@ class Tailnet:
         self.settings = settings
         self.store = store
         self.entropy = entropy
-        self.derp_map = derp_map
+        self.derp_map = self._configured_relays = derp_map
         self.changes = Changes()
+        self.admission = Admission()
         self.enforcement = Enforcement(self.changes, self.world, self.device)
         self.deadlines = Deadlines()
         self.presence = Presence(self.deadlines, self._came_online, self._went_offline)
@@ -68,6 +71,7 @@ class Tailnet:
         self.reports: dict[int, Report] = {}
         self.auth_keys: dict[int, AuthKey] = {}
         self.api_keys: dict[int, ApiKey] = {}
+        self.notices: dict[int, Notice] = {}
         self.pending: dict[str, Pending] = {}
         self.checks: dict[str, Check] = {}
         self.confirmed: dict[Login, float] = {}
@@ -77,6 +81,7 @@ class Tailnet:
         self.by_machine: dict[MachineKey, frozenset[int]] = {}
         self.by_name: dict[str, int] = {}
         self.by_user_name: dict[str, int] = {}
+        self.dns_changes = DnsChanges(self.changes, self.by_name, settings)
         self.auth_key_by_prefix: dict[str, int] = {}
         self.api_key_by_prefix: dict[str, int] = {}
         self.everyone: View = 0
@@ -84,7 +89,6 @@ class Tailnet:
         self.renamed_at: dict[int, float] = {}
         self._unflushed: dict[int, Report] = {}
         self._listeners: list[Listener] = []
-        self._admission: list[AdmissionListener] = []
         self._load(now)
 
     # Reads
@@ -107,15 +111,17 @@ class Tailnet:
         return [node for node in self.nodes.values() if node.user_id == user_id]
 
     def admits(self, node_key: bytes, now: float) -> bool:
-        """May this node key use the relay? Only a node we have whose key has not expired."""
+        """May this node key use the relay? Only a node we have that is let in."""
         node_id = self.by_node_key.get(NodeKey(node_key))
-        return node_id is not None and not self.nodes[node_id].is_expired(now)
+        return node_id is not None and self.nodes[node_id].is_let_in(now)
 
     # As the policy sees it
 
     def device(self, node_id: int) -> Device | None:
         node = self.nodes.get(node_id)
-        return None if node is None else device_of(node, self.report(node_id), self.is_online(node_id))
+        if node is None or not node.is_approved:
+            return None
+        return device_of(node, self.report(node_id), self.is_online(node_id))
 
     def world(self) -> World:
         people = {user.id: person_of(user) for user in self.users.values()}
@@ -127,6 +133,7 @@ class Tailnet:
     def enforce(self, document: Document | None) -> None:
         """Another policy is in force from now on; sessions hear what that means for them."""
         self.enforcement.enforce(document)
+        self._settle_relays()
         self.announce()
 
     # Listeners
@@ -135,17 +142,9 @@ class Tailnet:
         """`listener()` is called synchronously after anything was appended to the changes log."""
         self._listeners.append(listener)
 
-    def on_admission(self, listener: AdmissionListener) -> None:
-        """`listener(node_key, admitted)` is called when the relay should let a key in or cut it."""
-        self._admission.append(listener)
-
     def announce(self) -> None:
         for listener in self._listeners:
             listener()
-
-    def _admit(self, node_key: NodeKey, admitted: bool) -> None:
-        for listener in self._admission:
-            listener(node_key, admitted)
 
     # Writes
 
@@ -188,12 +187,22 @@ class Tailnet:
     def configure(self, settings: Settings) -> None:
         """Swap the settings after a reload; sessions hear of the difference."""
         old, self.settings = self.settings, settings
-        if old.dns != settings.dns:
-            self.change_common(Common.DNS)
+        if self.dns_changes.of_settings(old, settings):
+            self.announce()
+        if old.hinted != settings.hinted:
+            self.change_common(Common.HINTS)
 
     def set_derp_map(self, derp_map: DerpMap) -> None:
-        """Replace the relay map. Byte-equal maps are not announced: a changed region definition
-        makes every client drop its relay connection."""
+        """Replace the relay map of the configuration."""
+        self._configured_relays = derp_map
+        self._settle_relays()
+
+    def _settle_relays(self) -> None:
+        """The map that clients are sent: the configuration's, and what the policy says of it. Equal maps are
+        not announced: a changed region definition makes every client drop its relay connection."""
+        document = self.enforcement.document
+        relays = None if document is None else document.relays
+        derp_map = self._configured_relays if relays is None else relays.over(self._configured_relays)
         if derp_map != self.derp_map:
             self.derp_map = derp_map
             self.change_common(Common.DERP_MAP)
@@ -211,6 +220,9 @@ class Tailnet:
             case Put(value=ApiKey() as api_key):
                 self.api_keys[api_key.id] = api_key
                 self.api_key_by_prefix[api_key.prefix] = api_key.id
+            case Put(value=Notice() as notice):
+                self.notices[notice.id] = notice
+                self.changes.append_common(Common.HINTS)
             case Put(value=PolicyVersion() as version):
                 self._put_policy(version)
             case Delete():
@@ -222,6 +234,7 @@ class Tailnet:
         self.policy = version
         self.in_force = kept.follow(self.in_force, version)
         self.enforcement.enforce(self.in_force.document)
+        self._settle_relays()
 
     def _put_user(self, user: User) -> None:
         old = self.users.get(user.id)
@@ -247,11 +260,12 @@ class Tailnet:
         self._schedule_expiry(node, now)
         if node.ephemeral and not self.is_online(node.id):
             self.deadlines.set(Due.EPHEMERAL, node.id, now + self.settings.ephemeral_timeout)
-        self._tell_admission(old, node, now)
+        self.admission.follow(old, node, now)
         self.enforcement.touch(node.id)
         facts = node_facts(old, node, now)
         if facts:
             self.changes.append(node.id, facts)
+        self.dns_changes.of_node(old, node)
 
     def _delete(self, step: Delete) -> None:
         match step.kind:
@@ -262,6 +276,9 @@ class Tailnet:
                 self.enforcement.people_changed()
             case "auth_key":
                 self.auth_key_by_prefix.pop(self.auth_keys.pop(step.id).prefix, None)
+            case "notice":
+                del self.notices[step.id]
+                self.changes.append_common(Common.HINTS)
             case "api_key":
                 self.api_key_by_prefix.pop(self.api_keys.pop(step.id).prefix, None)
 
@@ -275,9 +292,10 @@ class Tailnet:
         self.expired.discard(node_id)
         self.deadlines.cancel(Due.EXPIRY, node_id)
         self.deadlines.cancel(Due.EPHEMERAL, node_id)
-        self._admit(node.node_key, False)
+        self.admission.say(node.node_key, False)
         self.enforcement.touch(node_id)
         self.changes.append(node_id, Fact.SIGHT)
+        self.dns_changes.of_node(node, None)
 
     def _index(self, node: Node) -> None:
         self.by_node_key[node.node_key] = node.id
@@ -328,19 +346,9 @@ class Tailnet:
     def expire_now(self, node_id: int) -> None:
         """The node's key has just passed its date: peers drop it, the relay cuts it."""
         self.expired.add(node_id)
-        self._admit(self.nodes[node_id].node_key, False)
+        self.admission.say(self.nodes[node_id].node_key, False)
         self.changes.append(node_id, Fact.WHOLE | Fact.SIGHT)
         self.announce()
-
-    def _tell_admission(self, old: Node | None, node: Node, now: float) -> None:
-        was_admitted = old is not None and not old.is_expired(now)
-        is_admitted = not node.is_expired(now)
-        if old is not None and was_admitted and (old.node_key != node.node_key or not is_admitted):
-            self._admit(old.node_key, False)
-        # A date that moved is news as well: relays cut by it when they cannot ask us.
-        is_news = old is None or (old.node_key, old.expires_at) != (node.node_key, node.expires_at)
-        if is_admitted and (is_news or not was_admitted):
-            self._admit(node.node_key, True)
 
     def _load(self, now: float) -> None:
         saved = self.store.load()
@@ -352,6 +360,7 @@ class Tailnet:
         for api_key in saved.api_keys:
             self.api_keys[api_key.id] = api_key
             self.api_key_by_prefix[api_key.prefix] = api_key.id
+        self.notices = {notice.id: notice for notice in saved.notices}
         self.reports = dict(saved.reports)
         self.addresses = AddressPool(
             settings.prefix_v4,
@@ -370,3 +379,4 @@ class Tailnet:
         self.in_force = kept.find(self.store, saved.policy)
         if self.in_force.document is not None:
             self.enforcement.enforce(self.in_force.document)
+            self._settle_relays()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshbox.policy.world import Device, Person
 from meshbox.tailnet.model import Node, Report, User
+from meshbox.tailnet.reported import attributes_of
 
 
 def person_of(user: User) -> Person:
@@ -25,4 +26,5 @@ def device_of(node: Node, report: Report, is_online: bool) -> Device:
         created=node.created_at,
         is_online=is_online,
         os=report.os,
+        attributes=attributes_of(node, report),
     )

@@ -20,14 +20,15 @@ class Person:
     picture_url: str = ""
 
 
-def register_accepted(person: Person) -> Json:
-    """The node is in: the client commits its key and asks for its map."""
+def register_accepted(person: Person, is_approved: bool = True) -> Json:
+    """The node is in: the client commits its key and asks for its map, which says whether it must wait for
+    approval; `is_approved` here is only for its log."""
     profile = {"DisplayName": person.display_name} | omit_empty({"ProfilePicURL": person.picture_url})
     return _register_response(
         {
             "User": {"ID": person.id} | profile,
             "Login": {"ID": person.id, "Provider": "meshbox", "LoginName": person.login_name} | profile,
-            "MachineAuthorized": True,
+            "MachineAuthorized": is_approved,
         }
     )
 

@@ -28,8 +28,10 @@ from meshbox.wire.keys import DiscoKey, NodeKey
 
 __all__ = [
     "CAP_ADMIN",
+    "CAP_AUTO_UPDATE",
     "CAP_FILE_SHARING",
     "CAP_SSH",
+    "CAP_SUBDOMAINS",
     "Hostinfo",
     "MapRequest",
     "RegisterRequest",
@@ -38,7 +40,9 @@ __all__ = [
 ]
 
 CAP_ADMIN = "https://tailscale.com/cap/is-admin"
+CAP_SUBDOMAINS = "dns-subdomain-resolve"
 CAP_SSH = "https://tailscale.com/cap/ssh"
+CAP_AUTO_UPDATE = "default-auto-update"
 CAP_FILE_SHARING = "https://tailscale.com/cap/file-sharing"
 
 VERSION_LIMIT = 0xFFFF

@@ -199,8 +199,16 @@ def test_options_go_before_or_after(shell: Shell) -> None:
 
 def test_health_and_status(shell: Shell) -> None:
     assert shell.type("health").code == 0
-    assert shell.json("health") == {"databaseConnectivity": True}
-    assert "Server    https://mesh.example.org" in shell.type("status").out
+    assert shell.json("health") == {"databaseConnectivity": True, "problems": {}, "doubts": {}}
+    shell.stand.doubts["backup"] = "the last one is from yesterday"
+    doubtful = shell.type("health")
+    assert doubtful.code == 0 and "warning: backup: the last one is from yesterday" in doubtful.err
+    shell.stand.problems["certificate"] = "has expired"
+    broken = shell.type("health")
+    assert broken.code == 1 and "the server runs, but certificate: has expired" in broken.err
+    shell.stand.problems.clear()
+    shell.stand.doubts.clear()
+    assert "Server       https://mesh.example.org" in shell.type("status").out
     shell.stand.is_fine = False
     sick = shell.type("health")
     assert sick.code == 1 and "database does not answer" in sick.err

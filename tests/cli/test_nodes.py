@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -172,3 +173,34 @@ def test_host_names_cannot_steer_the_terminal(shell: Shell) -> None:
     for words in (("nodes", "show", "3"), ("nodes", "rename", "3", "x")):
         outcome = shell.type(*words)
         assert outcome.code == 0 and not set(outcome.out + outcome.err) & set("\x1b\x07\r\u202e")
+
+
+def test_approve_lets_a_waiting_node_in(shell: Shell) -> None:
+    def wait(t: Tailnet) -> None:
+        t.configure(replace(t.settings, needs_approval=True))
+        join(t, 3, make_key(t, "ben"), "newcomer")
+
+    shell.stand.do(wait)
+    assert shell.type("nodes", "list", "--state", "waiting", "-o", "name").lines == ["newcomer"]
+    assert "is approved" in shell.type("nodes", "approve", "newcomer").err
+    assert "was already approved" in shell.type("nodes", "approve", "newcomer").err
+    assert shell.type("nodes", "list", "--state", "waiting", "-o", "name").lines == []
+
+
+def test_renew_brings_a_node_back(shell: Shell) -> None:
+    shell.type("nodes", "expire", "laptop")
+    assert shell.json("nodes", "show", "laptop")["expired"] is True
+    assert "expires: never" in shell.type("nodes", "renew", "laptop").err
+    assert shell.json("nodes", "show", "laptop")["expired"] is False
+    assert shell.type("nodes", "renew", "laptop", "--for", "soon").code == 2
+    assert shell.type("nodes", "renew").code == 2
+
+
+def test_set_ip_chooses_an_address(shell: Shell) -> None:
+    said = shell.type("nodes", "set-ip", "laptop", "100.64.0.77").err
+    assert said == "node laptop now has 100.64.0.77 and fd7a:115c:a1e0::1\n"
+    for wrong, code in (("100.64.0.2", 5), ("10.0.0.1", 5), ("seven", 2)):
+        outcome = shell.type("nodes", "set-ip", "laptop", wrong)
+        assert outcome.code == code and len(outcome.err.splitlines()) == 1
+    assert shell.json("nodes", "show", "laptop")["ipAddresses"][0] == "100.64.0.77"
+    assert shell.type("nodes", "set-ip", "laptop").code == 2

@@ -35,9 +35,13 @@ class Netmap:
     users: dict[int, dict[str, Any]] = field(default_factory=dict)
     dns: dict[str, Any] | None = None
     derp: dict[str, Any] | None = None
-    filter: Any = None
+    chunks: dict[str, list[Any]] = field(default_factory=dict)
     messages: int = 0
     keepalives: int = 0
+
+    @property
+    def filter(self) -> list[Any]:
+        return [rule for chunk in self.chunks.values() for rule in chunk]
 
     def apply(self, message: dict[str, Any]) -> None:
         if message.get("KeepAlive"):
@@ -48,8 +52,8 @@ class Netmap:
         self.node = message.get("Node") or self.node
         self.dns = message.get("DNSConfig") or self.dns
         self.derp = message.get("DERPMap") or self.derp
-        if message.get("PacketFilter") is not None:
-            self.filter = message["PacketFilter"]
+        for name, chunk in (message.get("PacketFilters") or {}).items():
+            self.chunks = {} if name == "*" else {**self.chunks, name: chunk or []}
         for user in message.get("UserProfiles") or ():
             self.users[user["ID"]] = user
         if message.get("Peers"):

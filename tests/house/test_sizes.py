@@ -13,7 +13,9 @@ FUNCTION_LINES = 60
 PARAMETERS = 6
 """Without self; more than these want a dataclass."""
 
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "vocabulary.py": "one closed list of events, each with its text; nothing in it has to be followed",
+}
 """File -> why it is one."""
 LONG_FUNCTIONS: dict[str, str] = {}
 """`file:function` -> why it is one."""

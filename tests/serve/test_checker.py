@@ -12,7 +12,7 @@ from meshbox.errors import Busy, NotFound
 from meshbox.policy.problem import PolicyError, Spot
 from meshbox.policy.questions import Check, Explain, Explanation
 from meshbox.policy.world import World
-from meshbox.serve import checker, checkmain
+from meshbox.serve import checker
 from meshbox.serve.checker import Checker, CheckFailed, TooCostly
 from tests.policy.build import ANA, BOB, world
 
@@ -94,16 +94,22 @@ async def test_another_version_on_disk_is_named(monkeypatch: pytest.MonkeyPatch)
         await Checker().ask(Check(GOOD), world())
 
 
-async def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    program = (
-        "import sys; from meshbox.serve import checkmain; checkmain.MEMORY = 64 << 20; "
-        "checkmain._give_way(); x = bytearray(256 << 20)"
-    )
-
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("checkmain.MEMORY = 64 << 20; checkmain._give_way(); bytearray(256 << 20)", "more than 1024 MiB"),
+        (
+            "checkmain.CPU_SECONDS = 1; checkmain._give_way(); sum(iter(int, 1))",
+            "more than 40 seconds of work",
+        ),
+    ],
+    ids=["memory", "work"],
+)
+async def test_memory_and_work_are_limited(monkeypatch: pytest.MonkeyPatch, program: str, said: str) -> None:
     async def start(*command: str, **options: object) -> asyncio.subprocess.Process:
-        return await real(command[0], "-c", program, **options)  # type: ignore[arg-type]
+        return await real(command[0], "-c", f"from meshbox.serve import checkmain; {program}", **options)  # type: ignore[arg-type]
 
     real = asyncio.create_subprocess_exec
     monkeypatch.setattr(checker.asyncio, "create_subprocess_exec", start)
-    with pytest.raises(TooCostly, match=f"more than {checkmain.MEMORY >> 20} MiB"):
+    with pytest.raises(TooCostly, match=said):
         await Checker().ask(Check(GOOD), world())

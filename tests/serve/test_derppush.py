@@ -79,6 +79,17 @@ async def test_everybody_is_told_first_and_then_what_changes() -> None:
         assert len(relay.daemon.gate.roster) == 3
 
 
+def test_who_waits_for_approval_is_not_admitted() -> None:
+    t, (inside,) = tailnet_of(1)
+    t.configure(replace(t.settings, needs_approval=True))
+    waiting = join(t, 7, make_key(t), "newcomer")
+    pusher = Pusher(t, lambda: NOW, "ab" * 8, Told())
+    assert set(pusher.whole().admit) == {inside.node_key}
+    assert not pusher.amended(0, {waiting.node_key: False}).admit
+    devices.approve(t, waiting.id, "test", NOW)
+    assert set(pusher.whole().admit) == {inside.node_key, waiting.node_key}
+
+
 async def test_a_deleted_node_is_cut_within_a_second() -> None:
     t, nodes = tailnet_of(1)
     key = PrivateKey(os.urandom(32))

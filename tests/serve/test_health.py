@@ -15,12 +15,12 @@ class Sick:
     def __init__(self, tmp_path: Path) -> None:
         self.now = 100.0
         self.lag = 0.0
-        self.left: float | None = None
+        self.failure = self.worry = ""
         self.is_full = False
         self.checks = 0
-        self.health = Health(
-            Probes(self.check, lambda: self.lag, lambda: self.left, tmp_path), lambda: self.now
-        )
+        doubts = {"certificate": lambda: self.worry}
+        probes = Probes(self.check, lambda: self.lag, lambda: self.failure, tmp_path, doubts)
+        self.health = Health(probes, lambda: self.now)
 
     def check(self) -> None:
         self.checks += 1
@@ -38,7 +38,7 @@ def test_a_sound_server_has_no_problems(sick: Sick) -> None:
 
 
 def test_each_check_names_its_problem(sick: Sick, monkeypatch: pytest.MonkeyPatch) -> None:
-    sick.is_full, sick.lag, sick.left = True, 6.0, -1.0
+    sick.is_full, sick.lag, sick.failure = True, 6.0, "expired"
     monkeypatch.setattr(health, "DISK_SHARE", 1.01)
     problems = sick.health.problems()
     assert set(problems) == {"store", "loop", "certificate", "disk"}
@@ -72,7 +72,31 @@ def test_losing_and_regaining_health_is_logged_once(sick: Sick, monkeypatch: pyt
 
 
 def test_a_disk_that_is_gone_is_a_problem_and_no_crash(tmp_path: Path) -> None:
-    probes = Probes(lambda: None, lambda: 0.0, lambda: None, tmp_path / "unmounted")
+    probes = Probes(lambda: None, lambda: 0.0, lambda: "", tmp_path / "unmounted")
     health = Health(probes, lambda: 100.0)
     assert list(health.problems()) == ["disk"]
     assert "unmounted does not answer" in health.problems()["disk"]
+
+
+def test_a_doubt_warns_and_does_not_fail(sick: Sick, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, object]] = []
+    monkeypatch.setattr(health.log, "emit", lambda event, **fields: said.append((event, fields["what"])))
+    assert sick.health.status == "pass"
+    for worry, failure in (("soon", ""), ("soon", "expired"), ("", "expired"), ("", "")):
+        sick.worry, sick.failure = worry, failure
+        sick.now += FRESH
+        sick.health.problems()
+        assert sick.health.status == ("fail" if failure else "warn" if worry else "pass")
+    assert said == [
+        ("health_doubtful", "certificate"),
+        ("health_lost", "certificate"),
+        ("health_regained", "certificate"),
+    ]
+
+
+def test_the_watchdog_bites_only_where_a_restart_helps(sick: Sick) -> None:
+    sick.failure = "expired"
+    assert not sick.health.is_well and not sick.health.restart_would_help
+    sick.lag = 6.0
+    sick.now += FRESH
+    assert sick.health.restart_would_help

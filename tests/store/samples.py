@@ -7,7 +7,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Notice, PolicyVersion, Report, User
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 
 START = 1_790_000_000.25
@@ -49,6 +49,13 @@ def node(number: int, **other: Any) -> Node:
 def policy(number: int, **other: Any) -> PolicyVersion:
     text = f'{{"acls": []}} // {number}\n'
     return replace(PolicyVersion(number, text, "local:ana", START + number, f"note {number}"), **other)
+
+
+def notice(number: int, **other: Any) -> Notice:
+    made = Notice(
+        number, f"notice-{number}", START, "Maintenance", "Tonight at ten.", "low", "https://x.test", "More"
+    )
+    return replace(made, **other)
 
 
 def report(number: int, **other: Any) -> Report:

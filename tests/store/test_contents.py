@@ -10,13 +10,13 @@ from meshbox.errors import StoreBroken
 from meshbox.store import contents
 from meshbox.store.store import SqliteStore
 from meshbox.tailnet.ports import Put, Saved
-from tests.store.samples import api_key, auth_key, node, policy, report, user
+from tests.store.samples import api_key, auth_key, node, notice, policy, report, user
 
 
 @pytest.fixture
 def filled(kept: SqliteStore) -> SqliteStore:
     kept.commit([Put(user(2)), Put(user(1)), Put(auth_key(1)), Put(api_key(1)), Put(node(7)), Put(node(3))])
-    kept.commit([Put(policy(1)), Put(policy(2))])
+    kept.commit([Put(policy(1)), Put(policy(2)), Put(notice(2)), Put(notice(1))])
     kept.flush({7: report(7), 3: report(3)})
     return kept
 
@@ -31,6 +31,7 @@ def test_everything_is_read_in_the_order_of_ids(filled: SqliteStore) -> None:
             [auth_key(1)],
             [api_key(1)],
             policy(2),
+            (notice(1), notice(2)),
         )
 
 

@@ -23,6 +23,7 @@ PACKAGE = Path(store.__file__).parent
 STEP_FILES = {
     "m0001_initial.py": "4a5498586e497a078d80adedd48072258ed26dff331138db7ff22fabb6f6774f",
     "m0002_policies.py": "097a3572c6e6342ae79ced3ff0db5f483faa51f45b3204be73c6c0ef26c6c069",
+    "m0003_life.py": "d6fc969fd07142ec4ebad3f2455f4033f1d0e83e51cb15d5a8f5e5e439daf273",
 }
 NOW = MIGRATIONS[-1].version
 

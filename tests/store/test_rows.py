@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from meshbox import store
 from meshbox.store import journal
-from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, POLICIES, REPORTS, SHAPES, USERS, Shape
+from meshbox.store.rows import API_KEYS, AUTH_KEYS, NODES, NOTICES, POLICIES, REPORTS, SHAPES, USERS, Shape
 from meshbox.store.store import SqliteStore
 from meshbox.tailnet.model import Audit
 from meshbox.tailnet.ports import Delete, Put, Spend
@@ -26,6 +26,7 @@ CASES: list[tuple[Shape[Any], st.SearchStrategy[Any]]] = [
     (AUTH_KEYS, values.auth_keys),
     (API_KEYS, values.api_keys),
     (POLICIES, values.policies),
+    (NOTICES, values.notices),
     (REPORTS, values.reports),
 ]
 

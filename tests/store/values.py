@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from hypothesis import strategies as st
 
 from meshbox.policy.world import ROLES
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyVersion, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Notice, PolicyVersion, Report, User
 from meshbox.wire.keys import DiscoKey, MachineKey, NodeKey
 
 # Everything UTF-8 can say, NUL and quotes included.
@@ -34,7 +34,7 @@ users = st.builds(User, ids, texts, times, texts, texts, texts, texts, texts, ro
 policies = st.builds(PolicyVersion, ids, texts, texts, times, texts)
 auth_keys = st.builds(
     AuthKey, ids, texts, blobs, times, maybe(ids), st.just(()) | tags, st.booleans(), st.booleans(),
-    maybe(times), maybe(times), maybe(times),
+    maybe(times), maybe(times), maybe(times), st.booleans(),
 )  # fmt: skip
 api_keys = st.builds(ApiKey, ids, texts, blobs, times, times, texts, maybe(times), maybe(times))
 nodes = st.builds(
@@ -56,7 +56,13 @@ nodes = st.builds(
     auth_key_id=maybe(ids),
     register_method=st.sampled_from(["key", "approval", "oidc"]),
     approved_routes=routes,
+    is_approved=st.booleans(),
+    attributes=st.lists(st.tuples(texts, texts | st.booleans() | st.integers(-9, 9)), max_size=3).map(tuple),
 )
+notices = st.builds(
+    Notice, ids, texts, times, texts, texts, st.sampled_from(["low", "medium", "high"]), texts, texts,
+    st.just(()) | tags,
+)  # fmt: skip
 reports = st.builds(
     Report,
     disco_key=maybe(raw_keys.map(DiscoKey)),

@@ -12,7 +12,7 @@ import orjson
 import zstandard
 
 from meshbox.errors import Conflict
-from meshbox.tailnet.model import ApiKey, AuthKey, Node, PolicyEntry, PolicyVersion, Report, User
+from meshbox.tailnet.model import ApiKey, AuthKey, Node, Notice, PolicyEntry, PolicyVersion, Report, User
 from meshbox.tailnet.ports import Committed, Delete, Kind, Put, Saved, Spend, Step
 
 
@@ -21,7 +21,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, Any]] = {
-            kind: {} for kind in ("user", "node", "auth_key", "api_key", "policy")
+            kind: {} for kind in ("user", "node", "auth_key", "api_key", "policy", "notice")
         }
         self.reports: dict[int, Report] = {}
         self.ids: dict[str, int] = {}
@@ -37,6 +37,7 @@ class MemoryStore:
             list(self.rows["auth_key"].values()),
             list(self.rows["api_key"].values()),
             max(self.rows["policy"].values(), key=lambda version: version.id, default=None),
+            list(self.rows["notice"].values()),
         )
 
     def new_id(self, kind: Kind) -> int:
@@ -65,6 +66,7 @@ class MemoryStore:
                 AuthKey: "auth_key",
                 ApiKey: "api_key",
                 PolicyVersion: "policy",
+                Notice: "notice",
             }
             if isinstance(step.value, PolicyVersion) and step.value.id in rows["policy"]:
                 raise Conflict(f"there is already a version {step.value.id} of the policy")
@@ -111,7 +113,7 @@ class PaperClient:
     profiles: dict[int, dict[str, Any]] = field(default_factory=dict)
     dns: dict[str, Any] = field(default_factory=dict)
     derp_map: dict[str, Any] = field(default_factory=dict)
-    filter: list[Any] = field(default_factory=list)
+    chunks: dict[str, list[Any]] = field(default_factory=dict)
     ssh: dict[str, Any] = field(default_factory=dict)
     ever_told: set[int] = field(default_factory=set)
     messages: int = 0
@@ -128,6 +130,10 @@ class PaperClient:
             seen.append(message)
         return seen
 
+    @property
+    def filter(self) -> list[Any]:
+        return [rule for name in sorted(self.chunks) for rule in self.chunks[name]]
+
     def apply(self, message: dict[str, Any]) -> None:
         self.messages += 1
         if self.messages == 1:
@@ -135,7 +141,13 @@ class PaperClient:
         self.self_node = message.get("Node") or self.self_node
         self.dns = message.get("DNSConfig", self.dns)
         self.derp_map = message.get("DERPMap") or self.derp_map
-        self.filter = message.get("PacketFilter", self.filter)
+        for name, chunk in (message.get("PacketFilters") or {}).items():
+            if name == "*":
+                self.chunks.clear()
+            elif chunk is None:
+                del self.chunks[name]
+            else:
+                self.chunks[name] = chunk
         self.ssh = message.get("SSHPolicy") or self.ssh
         for profile in message.get("UserProfiles") or ():
             self.profiles[profile["ID"]] = profile

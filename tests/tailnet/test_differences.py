@@ -22,6 +22,7 @@ SHOWN: dict[str, tuple[Any, Fact]] = {
     "approved_routes": ((ip_network("10.0.0.0/8"),), Fact.WHOLE),
     "machine_key": (machine(2), Fact.WHOLE),
     "node_key": (node_key(2), Fact.KEY),
+    "is_approved": (False, Fact.WHOLE | Fact.SIGHT),
     "expires_at": (NOW + 60, Fact.KEY),
 }
 HIDDEN: dict[str, Any] = {
@@ -30,6 +31,7 @@ HIDDEN: dict[str, Any] = {
     "ephemeral": True,
     "auth_key_id": 3,
     "register_method": "oidc",
+    "attributes": (("custom:tier", "gold"),),
 }
 
 

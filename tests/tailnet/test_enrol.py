@@ -253,7 +253,7 @@ def test_an_ephemeral_node_that_stays_away_is_deleted() -> None:
 
 def test_the_relay_hears_who_may_come(t: Tailnet) -> None:
     heard: list[tuple[NodeKey, bool]] = []
-    t.on_admission(lambda key, admitted: heard.append((key, admitted)))
+    t.admission.listen(lambda key, admitted: heard.append((key, admitted)))
     key = make_key(t, reusable=True)
     node = join(t, 1, key)
     ask(t, 1, register_request(11, auth_key=key, old=1))

@@ -11,6 +11,7 @@ from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import DerpMap, DerpNode, Region
 from tests.tailnet.build import (
     NOW,
+    allow,
     disco,
     join,
     machine,
@@ -60,7 +61,7 @@ def test_the_first_message_is_complete(pair: Pair) -> None:
 def test_allow_all_is_written_out(pair: Pair) -> None:
     first = PaperClient()
     (message,) = first.feed(Poll(pair.mapper, pair.viewer, "zstd").first(NOW))
-    assert message["PacketFilter"] == [
+    assert first.filter == [
         {
             # ChromeOS keeps its virtual machines in the gap; clients do not count it as the tailnet's.
             "SrcIPs": ["100.115.94.0-100.127.255.255", "100.64.0.0-100.115.91.255", "fd7a:115c:a1e0::/48"],
@@ -160,3 +161,15 @@ def test_a_rotated_key_is_a_patch_with_its_expiry(pair: Pair) -> None:
     assert [set(message) for message in messages] == [{"PeersChangedPatch"}]
     patch = orjson.loads(orjson.dumps(messages[0]))["PeersChangedPatch"][0]
     assert patch["Key"] == str(node_key(22)) and patch["KeyExpiry"] == "0001-01-01T00:00:00Z"
+
+
+def test_an_expired_node_alone_hears_of_its_filter_at_once(pair: Pair) -> None:
+    """It is shown nobody, so its sight does not bring the policy up to date."""
+    t = pair.t
+    t.enforce(policy(tagOwners={"tag:db": []}, acls=[allow("tag:db", "ana@:22")]))
+    devices.expire(t, pair.viewer.id, NOW, "test", NOW)
+    pair.hear()
+    assert not pair.client.filter
+    devices.set_tags(t, pair.peer.id, ["tag:db"], "test", NOW)
+    pair.hear()
+    assert pair.client.filter[0]["SrcIPs"] == ["100.64.0.2", "fd7a:115c:a1e0::2"]

@@ -8,7 +8,8 @@ from meshbox.errors import StoreFull
 from meshbox.tailnet import devices, report
 from meshbox.tailnet.changes import Common, Dirty
 from meshbox.tailnet.settings import DnsSettings
-from tests.tailnet.build import NOW, join, machine, make_key, make_tailnet, map_request, node_key
+from meshbox.wire.derpmap import DerpMap, DerpNode, Region
+from tests.tailnet.build import NOW, join, machine, make_key, make_tailnet, map_request, node_key, policy
 from tests.tailnet.memory import MemoryStore
 
 
@@ -79,3 +80,17 @@ def test_forgetting_a_node_forgets_all_of_it() -> None:
         assert not held
     assert t.everyone == 0 and t.deadlines.next_at() is None and t.flush() == 0
     assert t.presence.session_count == 0
+
+
+def test_the_policys_relays_are_laid_over_those_of_the_configuration() -> None:
+    t = make_tailnet()
+    own = DerpMap((Region(999, "own", "Own", (DerpNode("999a", "relay.example.com"),)),))
+    t.set_derp_map(own)
+    far = {"RegionID": 901, "Nodes": [{"Name": "901a", "HostName": "far.example.com"}]}
+    t.enforce(policy(derpMap={"Regions": {"901": far}}))
+    assert [region.id for region in t.derp_map.regions] == [901, 999]
+    cursor = t.changes.cursor
+    t.set_derp_map(own)
+    assert t.changes.cursor == cursor, "nothing new is nothing told"
+    t.enforce(None)
+    assert t.derp_map == own

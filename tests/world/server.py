@@ -18,6 +18,7 @@ from tests.world.process import Daemon, Outcome, eventually, run
 MESHBOX = Path(sys.executable).with_name("meshbox")
 BASE_DOMAIN = "mesh.lab"
 REGION, REGION_ID = "lab", 900
+RELOADED = "configuration reloaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ class Server:
         if not self.daemon.alive:
             raise RuntimeError(f"meshbox serve ended at once:\n{self.daemon.tail()}")
         return self.admin("health", check=False).code == 0
+
+    def reconfigure(self, **sections: Any) -> None:
+        """Write a configuration with these sections in place of its own, and have it taken over at once."""
+        written = configuration(self.directory, self.offer)
+        self.config.write_text(yaml.safe_dump(written | sections))
+        count = self.daemon.text().count(RELOADED)
+        self.daemon.signal(signal.SIGHUP)
+        eventually(lambda: self.daemon.text().count(RELOADED) > count, 10, "the server reloads")
 
     def stop(self) -> int:
         """Ask it to end and wait; returns the exit code."""

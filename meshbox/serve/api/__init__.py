@@ -9,7 +9,21 @@ from __future__ import annotations
 from aiohttp import web
 
 # Importing a module registers its endpoints.
-from meshbox.serve.api import apikeys, auth, health, nodes, policy, preauthkeys, ssh, users
+from meshbox.serve.api import (
+    apikeys,
+    attributes,
+    auth,
+    dns,
+    events,
+    health,
+    nodes,
+    notices,
+    policy,
+    preauthkeys,
+    questions,
+    ssh,
+    users,
+)
 from meshbox.serve.api import routes as route
 from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import Door, SocketDoor, TokenDoor
@@ -18,7 +32,22 @@ from meshbox.serve.api.unknown import Unknown
 
 __all__ = ["Context", "SocketDoor", "TokenDoor", "routes"]
 
-RESOURCES = (apikeys, auth, health, nodes, policy, preauthkeys, route, ssh, users)
+RESOURCES = (
+    apikeys,
+    attributes,
+    auth,
+    dns,
+    events,
+    health,
+    nodes,
+    notices,
+    policy,
+    preauthkeys,
+    questions,
+    route,
+    ssh,
+    users,
+)
 
 
 def routes(context: Context, door: Door) -> list[web.RouteDef]:

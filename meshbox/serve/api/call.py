@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
 from meshbox.serve.policydesk import PolicyDesk
+from meshbox.store.audit import Entry, Search
+from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
 
 Json = dict[str, Any]
@@ -22,18 +25,31 @@ LIST_LIMIT = 512
 """Entries of a list in a request; the longest that makes sense is a node's tags or routes."""
 
 
+class Ask(Protocol):
+    """Ask a node's client (serve/questions.py)."""
+
+    def __call__(self, node: Node, question: Callable[[str], Json], within: float) -> Awaitable[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the API needs of the server. `clock` is wall time; `store_answers` probes the database;
-    `observe(method, route, status, seconds)` is told of every request, for the metrics."""
+    `observe(method, route, status, seconds)` is told of every request, for the metrics; `troubles()` are
+    the problems and doubts of the server's health; `facts()` is more for /status; `audit(search)` reads the
+    audit, newest first, and may take a while: in a thread."""
 
     tailnet: Tailnet
+    mapper: Mapper
+    ask: Ask
     desk: PolicyDesk
     server_url: str
     clock: Callable[[], float]
     started_at: float
     store_answers: Callable[[], bool]
     observe: Callable[[str, str, int, float], None]
+    troubles: Callable[[], tuple[Mapping[str, str], Mapping[str, str]]] = lambda: ({}, {})
+    facts: Callable[[], Mapping[str, Any]] = dict
+    audit: Callable[[Search], Sequence[Entry]] = lambda wanted: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,15 @@ class Call:
                 raise Invalid(f"{name}: wants a list of at most {LIST_LIMIT} texts, found {_found(value)}")
             return _all_texts(name, value)
         return ()
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number from 0 to `most`."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) <= most):
+            raise Invalid(f"{name}: wants a number from 0 to {most}, found {text[:30]!r}")
+        return int(text)
 
     def moment(self, name: str) -> float | None:
         return read_moment(self.text(name), name)

@@ -59,16 +59,20 @@ class TokenDoor:
         self._guesses = Attempts()
 
     def actor(self, request: web.Request, context: Context, now: float) -> str:
+        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+        return self.bearer(request, context, text if scheme.lower() == "bearer" or not text else "?", now)
+
+    def bearer(self, request: web.Request, context: Context, text: str, now: float) -> str:
+        """Who is calling with this API key, wherever in the request it came. Raises as `actor`."""
         address = self._address_of(request)
         wait = self._guesses.wait(_place(address), GUESSES, now)
         if wait:
             raise Busy("too many wrong API keys from this address; try again later", wait)
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if not text:
             raise Unauthenticated(
                 "Unauthorized: send an API key as a bearer token; `meshbox apikeys create` makes one"
             )
-        key = apikeys.check(context.tailnet, text.strip(), now) if scheme.lower() == "bearer" else None
+        key = apikeys.check(context.tailnet, text.strip(), now)
         if key is None:
             self._guesses.note(_place(address), now)
             log.emit_limited("api_key_refused", address, peer_ip=address)

@@ -11,7 +11,12 @@ from meshbox.serve.api.moments import write_moment
 
 @endpoint("GET", "/health", Audience.ADMINISTRATOR)
 def health(call: Call) -> Json:
-    return {"databaseConnectivity": call.context.store_answers()}
+    problems, doubts = call.context.troubles()
+    return {
+        "databaseConnectivity": call.context.store_answers(),
+        "problems": dict(problems),
+        "doubts": dict(doubts),
+    }
 
 
 def policy_word(context: Context) -> str:
@@ -38,4 +43,5 @@ def status(call: Call) -> Json:
         "policy": policy_word(call.context),
         "policyProblem": context.desk.fault,
         "registrationsWaiting": sum(entry.state == "waiting" for entry in t.pending.values()),
+        **context.facts(),
     }

@@ -55,6 +55,28 @@ def expire_node(call: Call) -> Json:
     return _answer(call, devices.never_expire(call.tailnet, node.id, call.actor, call.now))
 
 
+@endpoint("POST", "/node/{node}/renew", Audience.ADMINISTRATOR)
+def renew_node(call: Call) -> Json:
+    """Until `expiry`, or without it as long as a new login lasts."""
+    node, until = _named(call), call.moment("expiry")
+    if until is not None and until <= call.now:
+        raise Invalid("expiry: a key is renewed until a time to come; this one has passed")
+    lasts = None if until is None else until - call.now
+    return _answer(call, devices.renew(call.tailnet, node.id, lasts, call.actor, call.now))
+
+
+@endpoint("POST", "/node/{node}/approve", Audience.ADMINISTRATOR)
+def approve_node(call: Call) -> Json:
+    return _answer(call, devices.approve(call.tailnet, _named(call).id, call.actor, call.now))
+
+
+@endpoint("POST", "/node/{node}/ip", Audience.ADMINISTRATOR)
+def set_address(call: Call) -> Json:
+    """The node has `address` instead of its address of that family."""
+    node, address = _named(call), call.wants("address")
+    return _answer(call, devices.set_address(call.tailnet, node.id, address, call.actor, call.now))
+
+
 @endpoint("POST", "/node/{node}/tags", Audience.ADMINISTRATOR)
 def tag_node(call: Call) -> Json:
     """The node has exactly these tags afterwards, and no owner."""

@@ -32,6 +32,7 @@ def create_key(call: Call) -> Json:
         ephemeral=call.flag("ephemeral"),
         tags=call.texts("aclTags", "tags"),
         expires_at=call.moment("expiration"),
+        preapproved=call.flag("preapproved"),
     )
     key, text = authkeys.create(t, wish, call.actor, call.now)
     return {"preAuthKey": auth_key_json(t, key, text)}

@@ -70,6 +70,7 @@ def node_json(t: Tailnet, node: Node, now: float) -> Json:
         "stableId": node.stable_id,
         "dnsName": f"{node.name}.{t.settings.domain}",
         "expired": node.is_expired(now),
+        "approved": node.is_approved,
         "ephemeral": node.ephemeral,
         "os": report.os,
         "clientVersion": report.client_version,
@@ -95,6 +96,7 @@ def auth_key_json(t: Tailnet, key: AuthKey, text: str = "") -> Json:
         "prefix": key.prefix,
         "usedAt": write_moment(key.used_at),
         "revokedAt": write_moment(key.revoked_at),
+        "preapproved": key.preapproved,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from meshbox.serve.api.call import Context
+from meshbox.serve.api.doors import TokenDoor
 
 # Importing a module registers its pages.
 from meshbox.serve.pages import help, home, register, ssh
@@ -16,9 +17,11 @@ __all__ = ["routes"]
 CONTENTS = (help, home, register, ssh)
 
 
-def routes(context: Context) -> list[web.RouteDef]:
-    """Routes for GET and HEAD; they hold no secret and change nothing."""
+def routes(context: Context, door: TokenDoor) -> list[web.RouteDef]:
+    """GET and HEAD hold no secret and change nothing; POST is for those who bring an API key."""
+    handlers = [(address, PageHandler(context, address, door)) for address in PAGES]
     return [
-        *(web.get(address.path, PageHandler(context, address).answer) for address in PAGES),
+        *(web.get(address.path, handler.answer) for address, handler in handlers),
+        *(web.post(address.path, handler.act) for address, handler in handlers if address.act is not None),
         web.get(PREFIX + "{name}", AssetHandler().answer),
     ]

@@ -1,7 +1,8 @@
 """From a template to an answer: escaping, security headers, and who may open a page.
 
-A page is a function from a View to a Page, registered with `@page(path, audience)`. Pages answer GET
-and HEAD only and change nothing: opening a link must never do something (a link can be sent to a victim).
+A page is a function from a View to a Page, registered with `@page(path, audience)`. Opening a page changes
+nothing: a link can be sent to a victim. A page may have an act, which is done by a form sent to the same
+address with an API key in it: nobody's browser holds one, so nothing can be done in somebody else's name.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from meshbox import log
+from meshbox.errors import MeshboxError
 from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Context
+from meshbox.serve.api.doors import TokenDoor
 from meshbox.serve.pages.assets import ASSETS, TYPES, address_of
 from meshbox.serve.pages.times import ago, machine_time
 
@@ -61,6 +64,11 @@ class Page:
 
 
 Function = Callable[[View], Page]
+Act = Callable[[View, str, str], None]
+"""`act(view, wish, actor)`: what the pressed button says. Raises MeshboxError."""
+
+FORM_LIMIT = 4096
+"""Bytes of a form: a key and a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +76,23 @@ class Address:
     path: str
     audience: Audience
     function: Function
+    act: Act | None = None
 
 
 PAGES: list[Address] = []
 
 
-def page(path: str, audience: Audience) -> Callable[[Function], Function]:
+def page(path: str, audience: Audience, act: Act | None = None) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        PAGES.append(Address(path, audience, function))
+        PAGES.append(Address(path, audience, function, act))
         return function
 
     return register
+
+
+def has_form(view: View) -> bool:
+    """May somebody type an API key here? Not where it would travel in the clear."""
+    return view.context.server_url.startswith("https:")
 
 
 def _environment() -> Environment:
@@ -95,8 +109,9 @@ ENVIRONMENT = _environment()
 
 
 class PageHandler:
-    def __init__(self, context: Context, address: Address) -> None:
+    def __init__(self, context: Context, address: Address, door: TokenDoor) -> None:
         self._context = context
+        self._door = door
         self._address = address
         self._headers = HEADERS | (HSTS if context.server_url.startswith("https:") else {})
 
@@ -105,16 +120,38 @@ class PageHandler:
         return self._address.audience
 
     async def answer(self, request: web.Request) -> web.Response:
+        return self._show(View(self._context, self._context.clock(), dict(request.match_info)))
+
+    async def act(self, request: web.Request) -> web.Response:
+        """The form was sent: do what it wants, or show the page again with why not."""
         view = View(self._context, self._context.clock(), dict(request.match_info))
+        act = self._address.act
+        if act is None or (request.content_length or 0) > FORM_LIMIT:
+            return web.Response(status=405 if act is None else 413, headers=self._headers)
+        fields = await request.post()
+        try:
+            actor = self._door.bearer(request, self._context, _text(fields.get("key")).strip(), view.now)
+            act(view, _text(fields.get("wish")), actor)
+        except MeshboxError as refusal:
+            return self._show(view, refusal)
+        return web.Response(status=303, headers=self._headers | {"Location": request.path})
+
+    def _show(self, view: View, refusal: MeshboxError | None = None) -> web.Response:
         try:
             shown = self._address.function(view)
             text = ENVIRONMENT.get_template(shown.template).render(
-                shown.values, page=shown, server_url=self._context.server_url, now=view.now
+                shown.values,
+                page=shown,
+                server_url=self._context.server_url,
+                now=view.now,
+                refusal="" if refusal is None else str(refusal),
+                has_form=self._address.act is not None and has_form(view),
             )
         except Exception:
             return self._own_fault()
+        status = shown.status if refusal is None else refusal.status
         return web.Response(
-            status=shown.status, text=text, content_type="text/html", charset="utf-8", headers=self._headers
+            status=status, text=text, content_type="text/html", charset="utf-8", headers=self._headers
         )
 
     def _own_fault(self) -> web.Response:
@@ -122,6 +159,10 @@ class PageHandler:
         log.emit("page_failed", req=request_id, route=self._address.path, err=traceback.format_exc(limit=-8))
         text = f"meshbox has a bug here; the server's log has the details under request {request_id}\n"
         return web.Response(status=500, text=text, headers=self._headers)
+
+
+def _text(field: object) -> str:
+    return field if isinstance(field, str) else ""
 
 
 class AssetHandler:

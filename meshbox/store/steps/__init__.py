@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from meshbox.store.steps import m0001_initial, m0002_policies
+from meshbox.store.steps import m0001_initial, m0002_policies, m0003_life
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +24,5 @@ class Migration:
 MIGRATIONS = (
     Migration(1, "initial", m0001_initial.apply),
     Migration(2, "policies", m0002_policies.apply),
+    Migration(3, "life", m0003_life.apply),
 )

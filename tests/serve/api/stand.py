@@ -20,12 +20,15 @@ from aiohttp import web
 
 from meshbox.cli.connection import SocketConnection
 from meshbox.config import Policy
+from meshbox.errors import Unreachable
 from meshbox.serve import pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.store.store import SqliteStore
 from meshbox.store.store import open as open_store
+from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.settings import DnsSettings, Settings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.wire.derpmap import DerpMap
@@ -63,7 +66,13 @@ class Stand:
     is_fine: bool = True
     prefix: IPv4Network = WIDE
     address: str = "198.51.100.7"
+    problems: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    answer: bytes | None = None
+    """`asked` are the PingRequests that would have gone to clients, `answer` what all of them say."""
 
     def __enter__(self) -> Stand:
         ready = threading.Event()
@@ -88,6 +97,13 @@ class Stand:
             return act(self.tailnet)
 
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    async def _ask_client(self, node: Node, question: Callable[[str], Any], within: float) -> bytes:
+        """In place of clients: all of them give `answer`, or are not connected."""
+        self.asked.append(question("https://ctl/x"))
+        if self.answer is None:
+            raise Unreachable(f"node {node.name} is not connected")
+        return self.answer
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Over the unix socket. `body` is sent as JSON, or as it is when it is bytes."""
@@ -124,17 +140,21 @@ class Stand:
         await self.desk.start()
         context = Context(
             tailnet=self.tailnet,
+            mapper=Mapper(self.tailnet),
+            ask=self._ask_client,
             desk=self.desk,
             server_url=URL,
             clock=lambda: self.now,
             started_at=self.now,
             store_answers=lambda: self.is_fine,
             observe=lambda method, route, status, seconds: self.seen.append((method, route, status)),
+            troubles=lambda: (self.problems, self.doubts),
+            facts=lambda: self.facts,
+            audit=self.store.search_audit,
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
-        public = web.AppRunner(
-            application([*pages.routes(context), *routes(context, TokenDoor(lambda request: self.address))])
-        )
+        door = TokenDoor(lambda request: self.address)
+        public = web.AppRunner(application([*pages.routes(context, door), *routes(context, door)]))
         await local.setup()
         await public.setup()
         await web.UnixSite(local, str(self.socket)).start()

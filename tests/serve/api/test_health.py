@@ -7,9 +7,12 @@ from tests.tailnet.build import join, make_key
 
 
 def test_health_tells_about_the_database(stand: Stand) -> None:
-    assert stand.ask("GET", "/api/v1/health").json == {"databaseConnectivity": True}
+    fine = {"databaseConnectivity": True, "problems": {}, "doubts": {}}
+    assert stand.ask("GET", "/api/v1/health").json == fine
     stand.is_fine = False
-    assert stand.ask("GET", "/api/v1/health").json == {"databaseConnectivity": False}
+    stand.doubts["certificate"] = "soon"
+    sick = {"databaseConnectivity": False, "problems": {}, "doubts": {"certificate": "soon"}}
+    assert stand.ask("GET", "/api/v1/health").json == sick
 
 
 def test_status_counts(stand: Stand) -> None:

@@ -1,0 +1,103 @@
+"""Which DNS configuration holds for a node, encoded once for all nodes for which it is the same.
+
+The tailnet's settings hold for everybody; `dns.overrides` change them for some users, tags or nodes. A
+NextDNS resolver makes the configuration each node's own. Aliases lead to the addresses their nodes have
+today. A session compares what it was told with `piece`, so no caller has to know what changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import orjson
+
+from meshbox.tailnet.addresses import Address
+from meshbox.tailnet.dns import Json, dns_config
+from meshbox.tailnet.model import Node
+from meshbox.tailnet.nextdns import Device, is_nextdns, profile_of
+from meshbox.tailnet.settings import DnsOverride, DnsSettings
+from meshbox.tailnet.tailnet import Tailnet
+from meshbox.tailnet.targets import names_of
+
+MEMO_LIMIT = 256
+"""Encoded configurations kept. With NextDNS every node has one of its own; those are made again."""
+
+Key = tuple[tuple[int, ...], Device | None]
+
+
+class DnsView:
+    def __init__(self, t: Tailnet) -> None:
+        self._t = t
+        self._memo: dict[Key, bytes] = {}
+        self._cursor = -1
+
+    def piece(self, node: Node) -> bytes:
+        """The node's DNSConfig as JSON."""
+        cursor = self._t.changes.common_cursor
+        if cursor != self._cursor or len(self._memo) >= MEMO_LIMIT:
+            self._memo.clear()
+            self._cursor = cursor
+        numbers = self._overrides(node)
+        dns = self._settings(numbers)
+        key = (numbers, self._device(node, dns))
+        found = self._memo.get(key)
+        if found is None:
+            found = self._memo[key] = orjson.dumps(self._config(dns, key[1]))
+        return found
+
+    def config(self, node: Node | None) -> Json:
+        """The same as an object, for an administrator; of no node, what holds for everybody."""
+        if node is None:
+            return self._config(self._t.settings.dns, None)
+        dns = self.settings(node)
+        return self._config(dns, self._device(node, dns))
+
+    def settings(self, node: Node) -> DnsSettings:
+        """The tailnet's settings with the overrides for this node."""
+        return self._settings(self._overrides(node))
+
+    def addresses(self, label: str) -> Iterable[Address]:
+        node_id = self._t.by_name.get(label)
+        return () if node_id is None else self._t.nodes[node_id].addresses
+
+    def _config(self, dns: DnsSettings, device: Device | None) -> Json:
+        return dns_config(self._t.settings, dns, self.addresses, device)
+
+    def _overrides(self, node: Node) -> tuple[int, ...]:
+        overrides = self._t.settings.dns.overrides
+        if not overrides:
+            return ()
+        names = names_of(self._t, node)
+        return tuple(
+            number for number, one in enumerate(overrides) if any(name in names for name in one.targets)
+        )
+
+    def _settings(self, numbers: tuple[int, ...]) -> DnsSettings:
+        dns = self._t.settings.dns
+        for number in numbers:
+            dns = _overridden(dns, dns.overrides[number])
+        return dns
+
+    def _device(self, node: Node, dns: DnsSettings) -> Device | None:
+        split = (address for _, addresses in dns.split for address in addresses)
+        if not any(map(is_nextdns, (*dns.nameservers, *split))):
+            return None
+        profile, may_tell = profile_of(self._t.enforcement.self_caps(node.id))
+        if not may_tell:
+            return Device(profile)
+        address = str(node.addresses[0]) if node.addresses else ""
+        return Device(profile, node.name, self._t.report(node.id).os, address)
+
+
+def _overridden(dns: DnsSettings, override: DnsOverride) -> DnsSettings:
+    """What the override says replaces what was there; what it leaves out stays."""
+    if override.nameservers is not None:
+        dns = replace(dns, nameservers=override.nameservers, override_local_dns=bool(override.nameservers))
+    if override.override_local_dns is not None:
+        dns = replace(dns, override_local_dns=override.override_local_dns)
+    if override.split is not None:
+        dns = replace(dns, split=override.split)
+    if override.search_domains is not None:
+        dns = replace(dns, search_domains=override.search_domains)
+    return dns

@@ -1,0 +1,1 @@
+"""Getting a certificate from an authority (ACME, RFC 8555), without a socket."""

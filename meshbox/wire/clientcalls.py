@@ -1,0 +1,75 @@
+"""What clients ask beside registration and map: attributes of their device, an audit entry, a feature.
+
+Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest (capability version 142).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshbox.errors import Malformed
+from meshbox.wire.gojson import Json, child, line, parse_object, text
+from meshbox.wire.keys import NodeKey
+
+ATTRIBUTE_LIMIT = 64
+ACTION_LIMIT = 64
+DETAILS_LIMIT = 1024
+FEATURE_LIMIT = 64
+
+Value = str | bool | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributesCall:
+    """None takes an attribute away."""
+
+    node_key: NodeKey
+    update: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCall:
+    """`action` is upper-case words with underscores, as DISCONNECT_NODE; `details` a person's words."""
+
+    node_key: NodeKey
+    action: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCall:
+    node_key: NodeKey
+    feature: str
+
+
+def parse_attributes(body: bytes) -> AttributesCall:
+    """Raises Malformed."""
+    document = parse_object(body)
+    update = child(document, "Update") or {}
+    if len(update) > ATTRIBUTE_LIMIT:
+        raise Malformed(f"Update has {len(update)} attributes; at most {ATTRIBUTE_LIMIT} are taken at once")
+    values: dict[str, Value] = {}
+    for name, value in update.items():
+        if value is not None and type(value) not in (str, bool, int, float):
+            raise Malformed("Update wants texts, numbers, true, false or null")
+        values[name] = value  # type: ignore[assignment]
+    return AttributesCall(_node_key(document), values)
+
+
+def parse_audit(body: bytes) -> AuditCall:
+    """Raises Malformed."""
+    document = parse_object(body)
+    action = text(document, "Action", ACTION_LIMIT)
+    if not action.isascii() or not action.replace("_", "").isalnum():
+        raise Malformed("Action is missing or no word")
+    return AuditCall(_node_key(document), action, line(document, "Details", DETAILS_LIMIT))
+
+
+def parse_feature(body: bytes) -> FeatureCall:
+    """Raises Malformed."""
+    document = parse_object(body)
+    return FeatureCall(_node_key(document), text(document, "Feature", FEATURE_LIMIT))
+
+
+def _node_key(document: Json) -> NodeKey:
+    return NodeKey.parse(text(document, "NodeKey", 128))

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshbox import config as configuration
+from meshbox.config import Config
+from meshbox.store import gather
+from meshbox.store.gather import Found
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for name, text in {
+        "etc/config.yaml": "",
+        "etc/conf.d/10-more.yaml": "",
+        "etc/conf.d/README": "",
+        "tls/cert.pem": "certificate",
+        "tls/key.pem": "key",
+        "state/noise_private.key": "noise",
+        "state/db.sqlite": "database",
+        "state/db.sqlite-wal": "log",
+        "state/db.sqlite.replaced-1": "old",
+        "state/acme/account.key": "account",
+        "state/acme/certificate.pem": "certificate",
+        "state/acme/certificate.pem.new": "half",
+        "state/backups/meshbox-20260101T000000Z.tar.zst": "older",
+        "state/backup-status.json": "{}",
+        "state/future/secret": "not known by name",
+        "etc/relays.yaml": "regions: {}",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def read(home: Path, **more: object) -> tuple[Config, Path]:
+    values = {
+        "server_url": "https://mesh.example",
+        "state_dir": str(home / "state"),
+        "unix_socket": str(home / "state/api.sock"),
+        "tls_cert_path": "../tls/cert.pem",
+        "tls_key_path": "../tls/key.pem",
+        "derp": {"paths": ["relays.yaml", "gone.yaml"]},
+    }
+    file = home / "etc/config.yaml"
+    file.write_text(yaml.safe_dump(values | more))
+    return configuration.load(file, {}), file
+
+
+def test_everything_that_must_survive_once_and_nothing_else(home: Path) -> None:
+    config, file = read(home)
+    found, left_out = gather.gather(config, file)
+    names = {str(one.path.resolve().relative_to(home)): one.role for one in found}
+    assert names == {
+        "state/noise_private.key": "key",
+        "etc/config.yaml": "config",
+        "etc/conf.d/10-more.yaml": "config",
+        "tls/cert.pem": "named",
+        "tls/key.pem": "named",
+        "etc/relays.yaml": "named",
+        "state/acme/account.key": "state",
+        "state/acme/certificate.pem": "state",
+        "state/future/secret": "state",
+    }
+    assert len(found) == len(names) and not left_out
+
+
+def test_what_is_too_large_is_left_out_and_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "FILE_LIMIT", 10)
+    config, _ = read(home)
+    found, left_out = gather.gather(config, None)
+    assert [Path(one.path).name for one in left_out] == [
+        "cert.pem",
+        "relays.yaml",
+        "certificate.pem",
+        "secret",
+    ]
+    assert all(one.why.startswith("too large") for one in left_out)
+    assert Found(home / "state/noise_private.key", "key") in found
+
+
+def test_backups_elsewhere_and_a_state_dir_that_is_not_there(home: Path) -> None:
+    config, _ = read(home, state_dir=str(home / "nowhere"))
+    found, _ = gather.gather(config, None)
+    assert {one.role for one in found} == {"named"}

@@ -1,0 +1,89 @@
+"""Tailscale SSH between official clients: let in, turned away, and held until a person confirms."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.world.clients import Client
+from tests.world.net import Guests, Net
+from tests.world.process import DIES_WITH_US, Outcome, eventually
+
+ANY_HOST = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
+OPTIONS = (*ANY_HOST, "-o", "BatchMode=yes", "-F", "none")
+
+
+def ssh_words(source: Client, target: Client, *words: str) -> list[str]:
+    return source.host.inside(["ssh", *OPTIONS, f"root@{target.address}", *words])
+
+
+def ssh(source: Client, target: Client, *words: str) -> Outcome:
+    return source.host.run("ssh", *OPTIONS, f"root@{target.address}", *words, timeout=20, check=False)
+
+
+def hold(source: Client, target: Client) -> subprocess.Popen[str]:
+    """A login that waits."""
+    argv = [*DIES_WITH_US, *ssh_words(source, target, "echo", "in")]
+    return subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture
+def server(net: Net, guests: Guests, tmp_path: Path) -> Iterator[Client]:
+    """A tagged node that runs Tailscale SSH."""
+    put(net, tmp_path, [])
+    name = f"sshd{len(net.lab.cables)}"
+    yield guests.join(name, "--ssh", key=net.server.create_key("lab", "--tags", "tag:web"))
+    (tmp_path / "policy.json").write_text("{}")
+    net.server.admin("policy", "set", str(tmp_path / "policy.json"))
+
+
+def put(net: Net, directory: Path, rules: list[dict[str, Any]]) -> None:
+    file = directory / "policy.json"
+    file.write_text(json.dumps({"tagOwners": {"tag:web": []}, "ssh": rules}))
+    net.server.admin("policy", "set", str(file))
+
+
+def rule(action: str, **more: str) -> dict[str, Any]:
+    return {"action": action, "src": ["autogroup:member"], "dst": ["tag:web"], "users": ["root"], **more}
+
+
+def test_a_rule_lets_in_within_two_seconds_and_its_end_turns_away(
+    net: Net, server: Client, tmp_path: Path
+) -> None:
+    net.ana.ping(server.name)
+    assert ssh(net.ana, server, "echo", "in").code != 0
+    put(net, tmp_path, [rule("accept")])
+    eventually(lambda: ssh(net.ana, server, "echo", "in").out.strip() == "in", 2, "ana is let in")
+    put(net, tmp_path, [])
+    eventually(lambda: ssh(net.ana, server, "echo", "in").code != 0, 2, "ana is turned away")
+
+
+def test_a_check_waits_for_a_person_and_is_remembered(net: Net, server: Client, tmp_path: Path) -> None:
+    net.ana.ping(server.name)
+    put(net, tmp_path, [rule("check", checkPeriod="1h")])
+    login = hold(net.ana, server)
+    waiting = eventually(lambda: net.server.ask("ssh", "list"), 10, "a login waits")
+    assert [one["what"] for one in waiting] == [f"lab at ana as root on {server.name}"]
+    net.server.admin("ssh", "approve", waiting[0]["url"])
+    said, _ = login.communicate(timeout=10)
+    assert login.returncode == 0 and said.rstrip().endswith("in")
+    assert waiting[0]["url"] in said, "whoever logs in is shown where to confirm"
+    assert ssh(net.ana, server, "echo", "again").out.strip().endswith("again"), "it holds for an hour"
+    assert not net.server.ask("ssh", "list")
+
+
+def test_a_rejected_check_turns_away(net: Net, server: Client, tmp_path: Path) -> None:
+    net.ben.ping(server.name)
+    put(net, tmp_path, [rule("check", checkPeriod="always")])
+    login = hold(net.ben, server)
+    waiting = eventually(lambda: net.server.ask("ssh", "list"), 10, "a login waits")
+    net.server.admin("ssh", "reject", waiting[0]["id"])
+    said, _ = login.communicate(timeout=10)
+    assert login.returncode != 0 and "this login was rejected" in said
