@@ -17,6 +17,7 @@ laboratory_ready() {
     want iptables iptables
     want ping iputils-ping
     want sysctl procps
+    want node nodejs
     want restic restic
     # Go fetches the official clients' sources over HTTPS.
     want_file /etc/ssl/certs/ca-certificates.crt ca-certificates

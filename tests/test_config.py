@@ -153,7 +153,6 @@ def test_a_headscale_file_starts_meshbox(file: Path) -> None:
         "tls_letsencrypt_cache_dir",
         "preauth_keys",
         "tuning",
-        "node.routes",
     } <= warned
     # Switched off or empty: nothing is lost, nothing is said.
     assert (
@@ -580,3 +579,60 @@ def test_the_policy_is_changed_in_its_file_or_in_the_database(
     config = load(path, {})
     assert config.policy.file == (tmp_path / file if file else None)
     assert any(problem.path == "policy.path" for problem in config.warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("resolver", "is_known"),
+    [
+        ("9.9.9.9", True),
+        ("https://dns.quad9.net/dns-query", True),
+        ("https://dns.nextdns.io/abc123", True),
+        ("https://dns.example.com/dns-query", False),
+    ],
+)
+def test_a_doh_url_that_no_client_asks_is_warned_of(tmp_path: Path, resolver: str, is_known: bool) -> None:
+    file = tmp_path / "config.yaml"
+    split = f"{{split: {{a.example: ['{resolver}']}}}}"
+    file.write_text(f"server_url: https://mesh.example.com\ndns: {{nameservers: {split}}}\n")
+    assert [warning.path for warning in load(file, {}).warnings] == (
+        [] if is_known else ["dns.nameservers.split"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("{name: '*.nas.mesh.test', type: CNAME, value: nas}", ""),
+        ("{name: '*.nas.other.test', type: CNAME, value: nas}", "is below no node"),
+        ("{name: '*.mesh.test', type: CNAME, value: nas}", "is a wildcard"),
+        ("{name: '*.nas.mesh.test', type: A, value: 100.64.0.1}", "is a wildcard"),
+    ],
+)
+def test_wildcards_lead_below_nodes_alone(tmp_path: Path, record: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"server_url: https://a.example\ndns: {{base_domain: mesh.test, extra_records: [{record}]}}\n"
+    )
+    if not said:
+        assert load(file, {}).dns.extra_records[0].name == "*.nas.mesh.test"
+        return
+    with pytest.raises(ConfigError, match=said):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("{for: ['ana'], nameservers: [1.1.1.1]}", "user:NAME, node:NAME or tag:NAME"),
+        ("{for: [], nameservers: [1.1.1.1]}", "whom it is for"),
+        ("{for: ['user:ana']}", "changes nothing"),
+        ("{for: ['user:ana'], nameserver: [1.1.1.1]}", "knows no 'nameserver'"),
+        ("{for: ['user:ana'], nameservers: [one]}", "entry 1"),
+        ("7", "found the number 7"),
+    ],
+)
+def test_overrides_say_whom_and_what(tmp_path: Path, override: str, said: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"server_url: https://a.example\ndns: {{overrides: [{override}]}}\n")
+    with pytest.raises(ConfigError, match=said):
+        load(file, {})

@@ -37,7 +37,6 @@ IGNORED: Mapping[str, str] = {
     "tls_letsencrypt_cache_dir": "certificates and account are kept in state_dir",
     "tls_letsencrypt_challenge_type": "names are proved by HTTP-01, on http.listen_addr",
     "ephemeral_node_inactivity_timeout": "the key is now node.ephemeral.inactivity_timeout",
-    "node.routes": "this version has no health probes of subnet routers",
     "preauth_keys": "revoked keys are kept until they are deleted",
     "derp.server.stun": "STUN is on whenever derp.server.enabled is",
     "database.debug": "use log.level",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
+from meshbox.config import naming
 from meshbox.config.network import Address, split_url
 from meshbox.config.schema import Config
 from meshbox.errors import Problem
@@ -27,6 +28,7 @@ def check(config: Config) -> Iterator[Problem]:
     yield from _listeners(config)
     yield from _pairs(config)
     yield from _names(config)
+    yield from naming.check(config)
     yield from _keys_and_prefixes(config)
     yield from _relay(config)
     yield from _certificates(config)
@@ -53,6 +55,7 @@ def _probes(config: Config) -> Iterator[Problem]:
 
 def advise(config: Config) -> Iterator[Problem]:
     """What is allowed and worth a warning."""
+    yield from naming.advise(config)
     v4, v6 = config.prefixes.v4, config.prefixes.v6
     if v4 is not None and not v4.subnet_of(CGNAT):
         yield Problem(

@@ -58,6 +58,11 @@ def has_ipv4(document: Document, resolver: Resolver, device: Device) -> bool:
     return not any(DISABLE_IPV4 in entry.attr for entry in _entries(document, resolver, device))
 
 
+def has_pools(document: Document) -> bool:
+    """Does any device take its address from somewhere special?"""
+    return any(entry.ip_pool for entry in document.node_attrs)
+
+
 def address_pool(document: Document, resolver: Resolver, device: Device) -> tuple[IPv4Network, ...]:
     """Where a new device takes its IPv4 address from; empty: from anywhere. The first entry that says so."""
     for entry in _entries(document, resolver, device):

@@ -57,6 +57,7 @@ def _nodes(t: Tailnet, now: float) -> Iterator[Sample]:
     yield Sample("meshbox_nodes", online, ("online",))
     yield Sample("meshbox_nodes", len(t.nodes) - online, ("offline",))
     yield Sample("meshbox_nodes", expired, ("expired",))
+    yield Sample("meshbox_nodes", len(t.presence.silent), ("silent",))
     versions = Counter(client_version(t.report(node_id).capver) for node_id in t.nodes)
     for version, count in versions.items():
         yield Sample("meshbox_client_capability", count, (version,))

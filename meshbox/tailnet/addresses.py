@@ -32,6 +32,8 @@ RESERVED = (
     IPv6Network("fd7a:115c:a1e0:b1a::/64"),
 )
 
+RANDOM_BYTES = 16
+
 DRAWS = 16
 """Random draws before looking for the next free address; in a pool that is half full, one in 65,000
 allocations gets that far."""
@@ -60,14 +62,17 @@ class AddressPool:
             if (block := self._block(address)) is not None:
                 block.occupy(int(address) - block.base)
 
-    def allocate(self, entropy: Entropy) -> tuple[IPv4Address | None, IPv6Address | None]:
-        """Addresses for a new node, taken at once. Raises Exhausted and then takes none."""
-        v4 = self._draw(self._v4, entropy)
+    def allocate(
+        self, entropy: Entropy, within: tuple[IPv4Network, ...] = ()
+    ) -> tuple[IPv4Address | None, IPv6Address | None]:
+        """Addresses for a new node, taken at once; with `within`, the IPv4 one is of these networks. Raises
+        Exhausted and then takes none."""
+        v4 = self._draw_within(within, entropy) if within else self._draw(self._v4, entropy)
         try:
             v6 = self._draw(self._v6, entropy, mirrored=None if self._is_random else v4)
         except Exhausted:
             if self._v4 is not None and v4 is not None:
-                self._v4.used.discard(v4)
+                self._v4.free(v4)
             raise
         return (
             None if self._v4 is None or v4 is None else IPv4Address(self._v4.base + v4),
@@ -90,11 +95,23 @@ class AddressPool:
         """Give an address back. One that was not taken, or is not ours, is passed over."""
         block = self._block(address)
         if block is not None:
-            block.used.discard(int(address) - block.base)
+            block.free(int(address) - block.base)
 
     def _block(self, address: Address) -> Block | None:
         block = self._v4 if isinstance(address, IPv4Address) else self._v6
         return block if block is not None and 0 <= int(address) - block.base < block.size else None
+
+    def _draw_within(self, networks: tuple[IPv4Network, ...], entropy: Entropy) -> int | None:
+        block = self._v4
+        if block is None:
+            return None
+        for network in networks:
+            offset = block.free_within(network, entropy if self._is_random else None)
+            if offset is not None:
+                block.used.add(offset)
+                return offset
+        named = ", ".join(map(str, networks))
+        raise Exhausted(f"no address is left in the ipPool {named}: remove nodes or widen it in the policy")
 
     def _draw(self, block: Block | None, entropy: Entropy, mirrored: int | None = None) -> int | None:
         """The offset of a free address, now taken: the mirrored one where that is free."""
@@ -120,6 +137,8 @@ class Block:
         self._reserved = _reserved_ranges(prefix)
         self._usable = self.size - sum(end - start for start, end in self._reserved)
         self._next = beyond if beyond < self.size else 0
+        self._next_within: dict[IPv4Network, int] = {}
+        self._full: set[IPv4Network] = set()
 
     def is_reserved(self, offset: int) -> bool:
         return any(start <= offset < end for start, end in self._reserved)
@@ -134,6 +153,10 @@ class Block:
         self.used.add(offset)
         if offset >= self._next:
             self._next = offset + 1
+
+    def free(self, offset: int) -> None:
+        self.used.discard(offset)
+        self._full.clear()
 
     def require_free(self) -> None:
         # Counted, not searched: with a full prefix every device that knocks would cost a search.
@@ -155,6 +178,41 @@ class Block:
             if self.is_free(offset):
                 return offset
         return self._free_from(offset)
+
+    def free_within(self, network: IPv4Network, entropy: Entropy | None) -> int | None:
+        """A free offset in a part of the prefix: at random, or the next after the last one that was given;
+        None when there is none. At most as many steps as addresses are used; while it is full, none."""
+        if network in self._full:
+            return None
+        start = max(int(network.network_address) - self.base, 0)
+        end = min(int(network.broadcast_address) + 1 - self.base, self.size)
+        if start >= end:
+            return None
+        if entropy is None:
+            first = self._next_within.get(network)
+            if first is None:
+                first = max((one + 1 for one in self.used if start <= one < end), default=start)
+        else:
+            first = start + int.from_bytes(entropy(RANDOM_BYTES), "big") % (end - start)
+        offset = self._free_between(first, end)
+        if offset is None:
+            offset = self._free_between(start, min(first, end))
+        if offset is None:
+            self._full.add(network)
+        else:
+            self._next_within[network] = offset + 1
+        return offset
+
+    def _free_between(self, offset: int, end: int) -> int | None:
+        while offset < end:
+            passed = next((after for start, after in self._reserved if start <= offset < after), None)
+            if passed is not None:
+                offset = passed
+            elif offset in self.used:
+                offset += 1
+            else:
+                return offset
+        return None
 
     def _free_from(self, offset: int) -> int:
         """The first free offset at or after this one, going round at the end. There must be one."""

@@ -29,6 +29,9 @@ def node_facts(old: Node | None, new: Node, now: float) -> Fact:
         facts |= Fact.SIGHT
     if old.is_approved != new.is_approved:
         facts |= Fact.WHOLE | Fact.SIGHT
+    if old.attributes != new.attributes:
+        # Peers are told nothing of it, but a posture may open and close by it: somebody must look.
+        facts |= Fact.STANDING
     return facts
 
 
@@ -45,6 +48,8 @@ def report_facts(old: Report, new: Report) -> Fact:
         facts |= Fact.CAP
     if old.peer_hostinfo != new.peer_hostinfo or old.advertised_routes != new.advertised_routes:
         facts |= Fact.WHOLE
+    if not facts and is_seen_by_policy(old, new):
+        facts |= Fact.STANDING
     return facts
 
 

@@ -15,6 +15,7 @@ import orjson
 from meshbox.tailnet.addresses import Address
 from meshbox.tailnet.connectors import Connectors, Resolvers
 from meshbox.tailnet.dns import Json, dns_config
+from meshbox.tailnet.frames import Coding
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.nextdns import Device, is_nextdns, profile_of
 from meshbox.tailnet.settings import DnsOverride, DnsSettings
@@ -32,6 +33,7 @@ class DnsView:
         self._t = t
         self.connectors = Connectors(t)
         self._memo: dict[Key, bytes] = {}
+        self._members: dict[tuple[bytes, bool], bytes] = {}
         self._cursor = -1
 
     def piece(self, node: Node) -> bytes:
@@ -39,6 +41,7 @@ class DnsView:
         cursor = self._t.changes.common_cursor
         if cursor != self._cursor or len(self._memo) >= MEMO_LIMIT:
             self._memo.clear()
+            self._members.clear()
             self._cursor = cursor
         numbers = self._overrides(node)
         dns = self._settings(numbers)
@@ -46,6 +49,15 @@ class DnsView:
         found = self._memo.get(key)
         if found is None:
             found = self._memo[key] = orjson.dumps(self._config(dns, key[1], key[2]))
+        return found
+
+    def member(self, node: Node, coding: Coding) -> bytes:
+        """The same as a member of a map and a comma, encoded once for all who have the same."""
+        piece = self.piece(node)
+        key = piece, coding.is_compressed
+        found = self._members.get(key)
+        if found is None:
+            found = self._members[key] = coding.encode(b'"DNSConfig":' + piece + b",")
         return found
 
     def config(self, node: Node | None) -> Json:

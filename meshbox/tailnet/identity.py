@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, replace
 
+from meshbox.policy.world import Device
 from meshbox.tailnet.model import Node, RegisterMethod
 from meshbox.tailnet.names import sanitise, unique
 from meshbox.tailnet.tailnet import Tailnet
@@ -98,7 +99,10 @@ def _known_node(t: Tailnet, login: Login) -> Node | None:
 def _new_node(t: Tailnet, login: Login, now: float) -> Node:
     request, owner = login.request, login.owner
     hostname = request.hostinfo.hostname if request.hostinfo else ""
-    ipv4, ipv6 = t.addresses.allocate(t.entropy)
+    os = request.hostinfo.os if request.hostinfo else ""
+    tags = owner.tags
+    pool = t.enforcement.address_pool(Device(0, None if tags else owner.user_id, tags, os=os))
+    ipv4, ipv6 = t.addresses.allocate(t.entropy, pool)
     return Node(
         id=t.store.new_id("node"),
         stable_id="n" + base64.urlsafe_b64encode(t.entropy(STABLE_ID_BYTES)).decode(),
@@ -106,8 +110,8 @@ def _new_node(t: Tailnet, login: Login, now: float) -> Node:
         node_key=request.node_key,
         name=free_label(t, hostname),
         created_at=now,
-        user_id=None if owner.tags else owner.user_id,
-        tags=owner.tags,
+        user_id=None if tags else owner.user_id,
+        tags=tags,
         hostname=hostname,
         ipv4=ipv4,
         ipv6=ipv6,

@@ -58,8 +58,8 @@ class Mapper:
         owners = selection.owners | {self.peers.owner(node.id)}
         own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
-            coding.encode(own[:-1] + b"," + permit.fields + b',"DNSConfig":' + self.dns(node)),
-            coding.encode(self.hints.fields(node) + b","),
+            coding.encode(own[:-1] + b"," + permit.fields + self.hints.fields(node) + b","),
+            self.dns_view.member(node, coding),
             self._common_piece(self._knows_pins(node), coding),
             self._profiles_piece(owners, coding),
         ]

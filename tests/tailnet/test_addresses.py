@@ -188,6 +188,41 @@ def test_random_with_stuck_dice_still_finds_a_free_address() -> None:
     assert found == [f"100.64.0.{number}" for number in range(1, 7)]
 
 
+POOL = (IPv4Network("100.70.0.0/30"), IPv4Network("100.71.0.0/31"))
+
+
+@pytest.mark.parametrize("allocation", ["sequential", "random"])
+def test_a_pool_gives_all_of_its_addresses_and_then_says_so(allocation: Allocation) -> None:
+    pool, dice = AddressPool(V4, V6, allocation), Dice()
+    given_out = [pool.allocate(dice, POOL) for _ in range(6)]
+    assert {v4 for v4, _ in given_out} == {address for network in POOL for address in network}
+    with pytest.raises(Exhausted, match=r"ipPool 100\.70\.0\.0/30, 100\.71\.0\.0/31.*widen it in the policy"):
+        pool.allocate(dice, POOL)
+    assert pool.allocate(dice)[0] is not None, "for others there is room"
+    assert given_out[3][0] is not None
+    pool.release(given_out[3][0])
+    assert pool.allocate(dice, POOL)[0] == given_out[3][0]
+
+
+def test_in_a_pool_the_other_family_has_the_same_offset_and_a_restart_goes_on_after_the_last() -> None:
+    pool = AddressPool(V4, V6)
+    network = (IPv4Network("100.70.0.0/16"),)
+    assert texts([pool.allocate(Dice(), network) for _ in range(2)]) == [
+        ("100.70.0.0", "fd7a:115c:a1e0::6:0"),
+        ("100.70.0.1", "fd7a:115c:a1e0::6:1"),
+    ]
+    again = AddressPool(V4, V6, taken=[IPv4Address("100.70.0.1"), IPv6Address("fd7a:115c:a1e0::6:2")])
+    v4, v6 = again.allocate(Dice(), network)
+    assert str(v4) == "100.70.0.2" and v6 is not None and v6 != IPv6Address("fd7a:115c:a1e0::6:2")
+
+
+def test_a_pool_outside_the_prefix_or_all_reserved_has_no_address() -> None:
+    for prefix, network in (("10.0.0.0/8", "100.70.0.0/16"), ("100.64.0.0/10", "100.115.92.0/23")):
+        with pytest.raises(Exhausted, match="ipPool"):
+            AddressPool(IPv4Network(prefix), None).allocate(Dice(), (IPv4Network(network),))
+    assert AddressPool(None, V6).allocate(Dice(), POOL)[0] is None
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(24, 32), st.sampled_from(["sequential", "random"]))
 @settings(max_examples=40)
 def test_any_prefix_gives_each_usable_address_once(base: int, bits: int, allocation: Allocation) -> None:
@@ -234,6 +269,22 @@ class PoolLife(RuleBasedStateMachine):
             assert any(self.is_full(prefix) for prefix in (self.v4, self.v6))
             return multiple()
         assert (pair[0] is None, pair[1] is None) == (self.v4 is None, self.v6 is None)
+        for address in pair:
+            if address is not None:
+                self.check_given(address)
+        return pair
+
+    @rule(target=held, network=st.sampled_from(["100.64.0.4/30", "100.100.99.248/29", "100.64.7.0/24"]))
+    def join_in_a_pool(self, network: str) -> object:
+        within = IPv4Network(network)
+        try:
+            pair = self.pool.allocate(self.dice, (within,))
+        except Exhausted:
+            v4 = self.v4
+            room = [] if v4 is None else [one for one in within if one in v4 and self.is_usable(one, v4)]
+            assert all(one in self.taken for one in room) or self.is_full(self.v6)
+            return multiple()
+        assert pair[0] is None or pair[0] in within
         for address in pair:
             if address is not None:
                 self.check_given(address)

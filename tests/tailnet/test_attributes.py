@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from meshbox.errors import Invalid
 from meshbox.policy.world import Attribute
 from meshbox.tailnet.attributes import COUNT_LIMIT, change
+from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
+from meshbox.tailnet.poll import Poll
 from meshbox.tailnet.tailnet import Tailnet
 from tests.tailnet.build import NOW, allow, join, make_key, make_tailnet, policy
 
@@ -67,3 +70,25 @@ def test_a_posture_holds_as_soon_as_the_attribute_is_there(t: Tailnet) -> None:
     assert not t.enforcement.outlook(other.id).view >> 1 & 1
     put(t, {"custom:tier": "gold"})
     assert t.enforcement.outlook(other.id).view >> 1 & 1
+
+
+def test_listening_sessions_hear_of_what_an_attribute_opens(t: Tailnet) -> None:
+    other = join(t, 2, make_key(t, "bo"), "desk")
+    gold = allow("*", "*:*") | {"srcPosture": ["posture:gold"]}
+    t.enforce(policy(acls=[gold], postures={"posture:gold": ["custom:tier == 'gold'"]}))
+    poll = Poll(Mapper(t), other, "")
+    poll.first(NOW)
+    put(t, {"custom:tier": "gold"})
+    assert b'"PacketFilter"' in b"".join(poll.next(NOW)), "nobody else's news is needed for it"
+    put(t, {"custom:tier": None})
+    assert b'"PacketFilter"' in b"".join(poll.next(NOW))
+
+
+def test_listening_sessions_hear_of_what_a_client_reports(t: Tailnet) -> None:
+    other = join(t, 2, make_key(t, "bo"), "desk")
+    new = allow("*", "*:*") | {"srcPosture": ["posture:new"]}
+    t.enforce(policy(acls=[new], postures={"posture:new": ["node:osVersion == '7'"]}))
+    poll = Poll(Mapper(t), other, "")
+    poll.first(NOW)
+    t.tell(1, replace(t.report(1), hostinfo=b'{"OS":"linux","OSVersion":"7"}'))
+    assert b'"PacketFilter"' in b"".join(poll.next(NOW))

@@ -48,7 +48,9 @@ def test_what_peers_see_is_news(name: str) -> None:
 
 @pytest.mark.parametrize("name", HIDDEN)
 def test_what_peers_do_not_see_is_not(name: str) -> None:
-    assert not node_facts(NODE, replace(NODE, **{name: HIDDEN[name]}), NOW)
+    facts = node_facts(NODE, replace(NODE, **{name: HIDDEN[name]}), NOW)
+    # A posture may look at attributes: sessions look at the policy again, peers are told nothing.
+    assert facts == (Fact.STANDING if name == "attributes" else Fact(0))
 
 
 def test_expiring_and_reviving_change_who_is_seen() -> None:

@@ -7,6 +7,7 @@ import orjson
 
 from meshbox.tailnet import devices
 from meshbox.tailnet.dnsview import DnsView
+from meshbox.tailnet.frames import PLAIN, ZSTD
 from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.poll import Poll
@@ -40,6 +41,8 @@ def test_nodes_without_overrides_share_one_encoding() -> None:
     t, lab, desk = pair()
     view = DnsView(t)
     assert view.piece(lab) is view.piece(desk)
+    assert view.member(lab, ZSTD) is view.member(desk, ZSTD)
+    assert view.member(lab, PLAIN) == b'"DNSConfig":' + view.piece(lab) + b","
 
 
 def test_overrides_are_for_users_nodes_and_tags_and_the_last_one_wins() -> None:

@@ -91,3 +91,16 @@ def test_online_is_a_live_session_or_grace(script: list[tuple[str, int]]) -> Non
             scene.pass_time(now)
         for each in range(4):
             assert scene.presence.is_online(each) == bool(live[each] or now < left_at[each] + 2.0)
+
+
+def test_silence_ends_with_the_session(scene: Scene) -> None:
+    token = scene.presence.enter(5)
+    assert scene.presence.is_well(5) and scene.presence.set_silent(5, True)
+    assert not scene.presence.is_well(5) and scene.presence.is_online(5)
+    scene.presence.enter(5)
+    assert not scene.presence.is_well(5), "another session beside the first shows nothing"
+    scene.presence.leave(token, 100.0, grace=1.0)
+    scene.presence.forget(5)
+    scene.presence.enter(5)
+    assert scene.presence.is_well(5)
+    assert not scene.presence.set_silent(6, True), "who is offline is not silent"

@@ -55,9 +55,9 @@ class Site:
     def page(self) -> str:
         return f"http://{self.address}:8000/"
 
-    def gateway(self, name: str, *words: str, key: str = "") -> Client:
+    def gateway(self, name: str, *words: str, key: str = "", version: str = "") -> Client:
         """A client in the LAN that can carry it and the way outside; `words` say what it offers."""
-        client = self.guests.start(name, behind=self.lan)
+        client = self.guests.start(name, behind=self.lan, version=version)
         client.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         inside = self.net.lab.cables[name].address
         client.host.links(

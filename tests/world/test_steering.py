@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
-from tests.world.clients import Client
+from tests.world.clients import NEWEST, Client
 from tests.world.net import Guests, Net
 from tests.world.process import eventually
 from tests.world.sites import OUTSIDE, OUTSIDE6, open_site, put_policy
@@ -74,7 +73,10 @@ def test_two_sites_with_the_same_network_are_told_apart(steered: Net, guests: Gu
     east, west = (open_site(net, guests, name, inside=same) for name in ("shop", "depot"))
     for number, site, tag in ((7, east, "east"), (8, west, "west")):
         said = net.ana.cli("debug", "via", str(number), site.network).out.strip()
-        site.gateway(f"site-{tag}", f"--advertise-routes={said}", key=tagged(net, f"tag:{tag}"))
+        # A router of 1.68.0 takes the connection and never dials on; for its viewers a newer one carries.
+        version = NEWEST if net.version == "1.68.0" else net.version
+        words = (f"site-{tag}", f"--advertise-routes={said}")
+        site.gateway(*words, key=tagged(net, f"tag:{tag}"), version=version)
         carries(net.ana, f"site-{tag}", said)
         address = net.ana.cli("debug", "via", str(number), f"{site.address}/32").out.strip().partition("/")[0]
         assert net.ana.fetch(f"http://[{address}]:8000/", within=20).startswith(site.web.name)
@@ -121,14 +123,10 @@ def test_an_exit_is_for_those_who_may_use_the_internet_and_for_both_families(
 
 def test_an_exit_is_suggested(steered: Net, guests: Guests) -> None:
     net, site = steered, open_site(steered, guests, "best")
-    if net.version == "1.68.0":
-        pytest.skip("1.68.0 suggests only where the preview is switched on")
     site.gateway("best-exit", "--advertise-exit-node", key=tagged(net, "tag:east"))
     eventually(lambda: net.ana.sees("best-exit")["ExitNodeOption"], 5, "ana may use the exit")
-    said = eventually(
-        lambda: "best-exit" in (text := net.ana.cli("exit-node", "suggest", check=False).text) and text,
+    eventually(
+        lambda: "best-exit" in net.ana.cli("exit-node", "suggest", check=False).text,
         20,
         "the exit is suggested",
     )
-    assert "best-exit" in said
-    assert json.loads(net.ana.cli("debug", "netmap", check=False).out or "{}") is not None
