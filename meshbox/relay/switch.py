@@ -6,7 +6,8 @@ packet for nobody is dropped, and only path discovery is answered, because only 
 there?").
 
 `dirty` lists the clients that have something to be written. Whoever feeds the clients calls
-`link.flush()` for each of them once per turn of its event loop.
+`link.flush()` for each of them once per turn of its event loop. A single packet for a client that was quiet
+does not wait for that.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from meshbox.wire.derp import HEADER_BYTES, GoneReason, health, peer_gone, peer_
 SETTLE = 5.0
 """Seconds after connecting in which naming this relay home is no move (derpserver.go)."""
 
+
+QUIET = 0.001
+"""Seconds since the last write to a client after which a packet is written at once. Before that it waits for
+the end of the turn, so that what many senders send to one client goes out together."""
 
 CONTROL_LIMIT, MESH_CONTROL_LIMIT = 10_000, 1_000_000
 """Control frames that wait for one client. Peers that come and go must not fill our memory through one that
@@ -186,10 +191,15 @@ class Switch:
             target.heard.add(source)
             self._watchers.setdefault(source, set()).add(target)
         outbox = target.outbox
-        if not (outbox.data.runs or outbox.disco.runs):
+        is_first, waited = not (outbox.data.runs or outbox.disco.runs), now - outbox.since
+        if is_first:
             outbox.since = now
         lane = outbox.disco if run.is_disco else outbox.data
         lane.push(run)
+        if is_first and waited > QUIET and not target.is_blocked:
+            # Nothing to join it with: another turn of the event loop would only cost time.
+            target.link.flush()
+            return
         if not target.is_blocked:
             if lane.size < FLUSH_AT:
                 self.wake(target)

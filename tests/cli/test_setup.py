@@ -57,7 +57,7 @@ def test_the_name_of_the_relay_of_a_bare_address_is_nobodys() -> None:
 
 def test_what_others_wrote_is_looked_at_before_anything_is_written(drop_ins: Path) -> None:
     (drop_ins / "50-local.yaml").write_text("dns: {base_domain: mesh.example.com}\n")
-    with pytest.raises(ConfigError, match="inside dns.base_domain"):
+    with pytest.raises(ConfigError, match=r"inside dns\.base_domain"):
         write(drop_ins, text_of(Answers("mesh.example.com", "acme")))
     assert not (drop_ins / FILE).exists()
 

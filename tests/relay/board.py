@@ -75,6 +75,9 @@ class Board:
         """Feed bytes as a socket would: what is not taken comes again in front of the next. Gives how
         many bytes wait."""
         buffer = bytearray(self.tails.pop(client, b"") + data)
+        for each in self.switch.every_connection():
+            assert isinstance(each.link, Socket)
+            each.link.now = self.now
         end = len(buffer)
         view = memoryview(buffer + bytes(SLACK))
         used = client.receive(view, end, self.now)

@@ -21,9 +21,25 @@ def test_a_packet_arrives_with_the_key_its_sender_proved() -> None:
     ann, _ = board.join("ann")
     _, to_bob = board.join("bob")
     board.say(ann, send(key_of("bob"), b"hello"))
-    assert to_bob.packets() == []
     board.turn()
     assert to_bob.packets() == [(key_of("ann"), b"hello")]
+
+
+def test_a_packet_for_a_quiet_client_goes_at_once_and_the_next_ones_together() -> None:
+    board = Board()
+    ann, _ = board.join("ann")
+    eve, _ = board.join("eve")
+    _, to_bob = board.join("bob")
+    board.say(ann, send(key_of("bob"), b"first"))
+    assert len(to_bob.packets()) == 1
+    board.say(ann, send(key_of("bob"), b"second"))
+    board.say(eve, send(key_of("bob"), b"third"))
+    assert len(to_bob.packets()) == 1
+    board.turn()
+    assert [packet for _, packet in to_bob.packets()] == [b"first", b"second", b"third"]
+    board.now += 1
+    board.say(eve, send(key_of("bob"), b"fourth"))
+    assert len(to_bob.packets()) == 4
 
 
 def test_a_packet_to_oneself_comes_back_and_an_empty_one_arrives() -> None:
@@ -157,6 +173,8 @@ def test_a_second_hello_and_a_servers_frames_are_skipped() -> None:
 def test_a_ping_is_answered_with_its_eight_bytes_ahead_of_data() -> None:
     board = Board()
     ann, to_ann = board.join("ann")
+    board.say(ann, send(key_of("ann"), b"a first one, which goes at once"))
+    to_ann.frames.clear()
     board.say(ann, send(key_of("ann"), b"data") + encode(FrameType.PING, b"12345678 and what else"))
     board.turn()
     assert [frame.kind for frame in to_ann.frames] == [FrameType.PONG, FrameType.RECV_PACKET]

@@ -57,11 +57,13 @@ def test_every_packet_received_was_sent_or_dropped_or_waits(
 def test_the_time_in_the_queue_is_a_moving_average() -> None:
     board = Board()
     ann, _ = board.join("ann")
-    bob, _ = board.join("bob")
+    bob, socket = board.join("bob")
     for _ in range(100):
+        bob.is_blocked = True
         board.say(ann, send(bob.key, b"x"))
         board.now += 0.5
-        board.turn()
+        bob.is_blocked, socket.now = False, board.now
+        socket.flush()
     assert 0.49 < board.switch.counters.queued_seconds <= 0.5
 
 
