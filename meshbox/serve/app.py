@@ -109,6 +109,7 @@ class App:
         self._relay: RelayRoom | None = None
         self._tls: PublicTls | None = None
         self._handover = hand_over_of(config)
+        self._tls_counters = tls.TlsCounters()
         self._relays: Relays | None = None
         self._started_at = time.time()
         self._backups = Watch(
@@ -139,7 +140,7 @@ class App:
         watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
         plant.pulse.add(watch.check)
         if identity is not None:
-            self._relay = RelayRoom(config, plant.core, identity, self._inherited)
+            self._relay = RelayRoom(config, plant.core, identity, self._inherited, self._tls_counters)
         probes = Probes(
             check_store=store.check,
             loop_lag=lambda: plant.pulse.lag,
@@ -213,10 +214,10 @@ class App:
             tunnels=lambda: plant.control.tunnel_count,
             loop_lag=lambda: plant.pulse.lag,
             certificate_left=lambda: public_tls.left,
-            relay=relay.samples if relay is not None else tuple,
             backups=self._backups.samples,
         )
-        monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges))
+        counted = relay.samples if relay is not None else None
+        monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges), counted)
         await self._sites.serve(monitor.routes(), self._bind(address, "metrics_listen_addr"))
 
     async def _listen(
@@ -227,7 +228,7 @@ class App:
 
         factory: Callable[[], asyncio.BaseProtocol] = front
         if certificate is not None:
-            factory = tls.wrap(front, lambda: certificate.context)
+            factory = tls.wrap(front, lambda: certificate.context, self._tls_counters)
             if self._handover is not None and key == "listen_addr":
                 factory = self._handover.wrap(factory)
         listener = self._bind(address, key)

@@ -9,7 +9,7 @@ a relay that is away for long costs no more than the set itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -108,13 +108,13 @@ class Pusher:
         }
         return Push(self._epoch, None, self.generation, admit)
 
-    def amended(self, since: int, changed: Mapping[NodeKey, bool]) -> Push:
-        """What became of these keys."""
-        nodes = self._tailnet.nodes
+    def amended(self, since: int, changed: Collection[NodeKey]) -> Push:
+        """What is true now of these keys."""
+        nodes, now = self._tailnet.nodes, self._wall()
         admit: dict[bytes, float] = {}
-        for key, is_admitted in changed.items():
+        for key in changed:
             node_id = self._tailnet.by_node_key.get(key)
-            if is_admitted and node_id is not None:
+            if node_id is not None and nodes[node_id].is_let_in(now):
                 admit[key] = nodes[node_id].expires_at or 0.0
         cut = tuple(key for key in changed if key not in admit)
         return Push(self._epoch, since, self.generation, admit, cut)
@@ -125,7 +125,7 @@ class Pusher:
     def _changed(self, node_key: NodeKey, is_admitted: bool) -> None:
         self.generation += 1
         for line in self._lines:
-            line.note(node_key, is_admitted)
+            line.note(node_key)
 
 
 class _Line:
@@ -134,14 +134,14 @@ class _Line:
     def __init__(self, pusher: Pusher, target: Target) -> None:
         self._pusher = pusher
         self._target = target
-        self._changed: dict[NodeKey, bool] = {}
+        self._changed: set[NodeKey] = set()
         self._stands_at: int | None = None
         self._is_away = False
         self._woken = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
 
-    def note(self, key: NodeKey, is_admitted: bool) -> None:
-        self._changed[key] = is_admitted
+    def note(self, key: NodeKey) -> None:
+        self._changed.add(key)
         self._woken.set()
 
     def close(self) -> None:
@@ -171,13 +171,13 @@ class _Line:
     async def _tell(self, session: aiohttp.ClientSession) -> None:
         pusher = self._pusher
         if self._stands_at is not None:
-            changed, self._changed = self._changed, {}
+            changed, self._changed = self._changed, set()
             push = pusher.amended(self._stands_at, changed)
             try:
                 fits, answer = await self._target.send(session, push)
             except NotTaken:
                 # It may have taken it or not: what it says next will show.
-                self._changed = changed | self._changed
+                self._changed |= changed
                 raise
             if fits:
                 self._note_taken(push, answer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from meshbox.serve.metrics import render
-from meshbox.serve.relaymetrics import RELAY_METRICS
+from meshbox.serve.relaymetrics import PROCESS_METRICS
 from meshbox.serve.relayreport import Reporter, merged_samples, merged_status
 from meshbox.serve.siblings import Siblings
 
@@ -40,5 +40,5 @@ class Desk:
 
     async def metrics(self, request: web.Request) -> web.Response:
         others = await self._siblings.ask("samples")
-        text = render(RELAY_METRICS, merged_samples(self._reporter.samples(), others))
+        text = render(PROCESS_METRICS, merged_samples(self._reporter.samples(), others))
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})

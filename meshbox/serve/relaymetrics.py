@@ -1,4 +1,5 @@
-"""What a relay tells its monitor, in the official relay's names, so that its dashboards translate.
+"""What a relay tells its monitor, in the official relay's names, so that its dashboards translate: the same
+names whether it runs inside the server or on its own.
 
 The names are those of derper's /debug/varz, with its prefixes. What it has no name for is `meshbox_relay_*`.
 """
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 
 from meshbox import __version__
 from meshbox.relay.counters import Counters
-from meshbox.relay.roster import Roster
 from meshbox.relay.switch import Switch
 from meshbox.serve.derp import LinkCounters
 from meshbox.serve.metrics import METRICS, Metric, Sample
@@ -60,7 +60,8 @@ _OURS: Mapping[str, str] = {
     "meshbox_relay_clone_warnings_total": "Keys found to be used by two devices at once.",
 }
 
-_PROCESS = {name: metric for name, metric in METRICS.items() if name.startswith(("process_", "python_"))}
+_SHARED = {name: metric for name, metric in METRICS.items() if name.startswith(("process_", "python_"))}
+_SHARED["meshbox_build_info"] = METRICS["meshbox_build_info"]
 
 RELAY_METRICS: Mapping[str, Metric] = {
     **{f"derp_{name}": Metric(kind, help) for name, (kind, help) in _PLAIN.items()},  # type: ignore[arg-type]
@@ -74,9 +75,10 @@ RELAY_METRICS: Mapping[str, Metric] = {
     "tls_listener_rejected_connections": Metric("counter", "TLS handshakes that failed or took too long."),
     "stun_requests": Metric("counter", "STUN datagrams by what became of them.", ("disposition",)),
     "stun_addrfamily": Metric("counter", "STUN answers by address family.", ("family",)),
-    "meshbox_build_info": METRICS["meshbox_build_info"],
-    **_PROCESS,
 }
+
+PROCESS_METRICS: Mapping[str, Metric] = {**RELAY_METRICS, **_SHARED}
+"""Of a relay that is a process of its own."""
 
 
 ONE_FOR_ALL = frozenset(
@@ -100,7 +102,7 @@ class Sources:
     links: LinkCounters
     tls: TlsCounters
     stun: StunCounters
-    roster: Roster
+    admitted: int
 
 
 def samples(sources: Sources) -> Iterator[Sample]:
@@ -118,6 +120,10 @@ def samples(sources: Sources) -> Iterator[Sample]:
     yield Sample("meshbox_relay_rate_limited_total", counters.rate_limited)
     yield Sample("meshbox_relay_clone_warnings_total", counters.clone_warnings)
     yield from _doors(sources)
+
+
+def own_samples() -> Iterator[Sample]:
+    """Of the process, when it is the relay's own."""
     yield Sample("meshbox_build_info", 1, (__version__,))
     yield from process_samples()
 
@@ -134,7 +140,7 @@ def _current(sources: Sources) -> Iterator[Sample]:
     yield Sample("derp_current_dup_client_keys", len(switch.twins))
     yield Sample("derp_current_dup_client_conns", sum(map(len, switch.twins.values())))
     yield Sample("derp_average_queue_duration_ms", round(switch.counters.queued_seconds * 1000, 3))
-    yield Sample("meshbox_relay_admitted", len(sources.roster))
+    yield Sample("meshbox_relay_admitted", sources.admitted)
 
 
 def _packets(counters: Counters) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ from meshbox.serve.derpgate import Gate
 from meshbox.serve.derplink import DerpLink
 from meshbox.serve.derpmesh import MeshLink
 from meshbox.serve.metrics import Sample
-from meshbox.serve.relaymetrics import ONE_FOR_ALL, Sources, samples
+from meshbox.serve.relaymetrics import ONE_FOR_ALL, Sources, own_samples, samples
 from meshbox.serve.stun import StunCounters
 from meshbox.serve.tls import TlsCounters
 
@@ -82,7 +82,8 @@ class Reporter:
 
     def samples(self) -> Iterable[Sample]:
         derp = self.derp
-        return samples(Sources(derp.switch, derp.counters, self.tls, self.stun(), self.gate.roster))
+        sources = Sources(derp.switch, derp.counters, self.tls, self.stun(), len(self.gate.roster))
+        return [*samples(sources), *own_samples()]
 
     def tell(self, what: str) -> Any:
         """To worker 0."""

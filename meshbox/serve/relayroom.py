@@ -19,11 +19,13 @@ from meshbox.secrets import load_or_create_key
 from meshbox.serve import derphttp
 from meshbox.serve.certificates import Certificate
 from meshbox.serve.core import Core
-from meshbox.serve.derp import DerpServer
+from meshbox.serve.derp import DerpLimits, DerpServer
 from meshbox.serve.listeners import Inherited, listen_udp
 from meshbox.serve.metrics import Sample
+from meshbox.serve.relaymetrics import Sources, samples
 from meshbox.serve.selfsigned import self_signed
 from meshbox.serve.stun import StunServer
+from meshbox.serve.tls import TlsCounters
 from meshbox.wire.keys import NodeKey
 from meshbox.wire.noise import public_of
 
@@ -73,14 +75,24 @@ def relay_hosts(config: Config) -> Iterator[str]:
 class RelayRoom:
     """The running relay. `close` ends its connections."""
 
-    def __init__(self, config: Config, core: Core, identity: RelayIdentity, inherited: Inherited) -> None:
+    def __init__(
+        self,
+        config: Config,
+        core: Core,
+        identity: RelayIdentity,
+        inherited: Inherited,
+        tls: TlsCounters | None = None,
+    ) -> None:
         self.identity = identity
+        self._tls = tls or TlsCounters()
+        self._tailnet, self._wall = core.tailnet, core.wall
         self._hosts = tuple(relay_hosts(config))
         tailnet, everybody = core.tailnet, not config.derp.server.verify_clients
         self.derp = DerpServer(
             identity.private_key,
             admit=lambda key: everybody or tailnet.admits(key, core.wall()),
             proved=core.guard.release,
+            limits=DerpLimits(float(config.derp.server.bytes_per_second)),
         )
         self.stun = StunServer(
             [listen_udp(config.derp.server.stun_listen_addr, "derp.server.stun_listen_addr", inherited)]
@@ -100,23 +112,8 @@ class RelayRoom:
         return derphttp.routes(lambda: names)
 
     def samples(self) -> Iterable[Sample]:
-        counted, links, stun = self.derp.switch.counters, self.derp.counters, self.stun.counters
-        yield Sample("meshbox_relay_clients", len(self.derp.switch.active))
-        yield Sample("meshbox_relay_accepts_total", counted.accepts, ("ok",))
-        yield Sample("meshbox_relay_accepts_total", links.refused, ("refused",))
-        yield Sample("meshbox_relay_accepts_total", links.handshake_timeouts, ("timeout",))
-        yield Sample("meshbox_relay_packets_total", counted.packets_received, ("in",))
-        yield Sample("meshbox_relay_packets_total", counted.packets_sent, ("out",))
-        yield Sample("meshbox_relay_bytes_total", counted.bytes_received, ("in",))
-        yield Sample("meshbox_relay_bytes_total", counted.bytes_sent, ("out",))
-        dropped: dict[str, int] = {}
-        for (reason, _), drops in counted.dropped.items():
-            dropped[reason] = dropped.get(reason, 0) + drops.packets
-        for why, packets in dropped.items():
-            yield Sample("meshbox_relay_dropped_total", packets, (why,))
-        yield Sample("meshbox_relay_stun_total", stun.success, ("ok",))
-        yield Sample("meshbox_relay_stun_total", stun.not_stun, ("not_stun",))
-        yield Sample("meshbox_relay_stun_total", stun.rate_limited, ("rate",))
+        admitted = sum(node.is_let_in(self._wall()) for node in self._tailnet.nodes.values())
+        return samples(Sources(self.derp.switch, self.derp.counters, self._tls, self.stun.counters, admitted))
 
     def close(self) -> None:
         self.derp.close()

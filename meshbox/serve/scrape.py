@@ -23,7 +23,6 @@ class Gauges:
     tunnels: Callable[[], int]
     loop_lag: Callable[[], float]
     certificate_left: Callable[[], float | None]
-    relay: Callable[[], Iterable[Sample]]
     backups: Callable[[], Iterable[Sample]] = tuple
 
 
@@ -44,7 +43,6 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
         yield Sample("meshbox_certificate_expiry_seconds", round(left))
     waiting = sum(pending.state == "waiting" for pending in t.pending.values())
     yield Sample("meshbox_pending", waiting, ("registration",))
-    yield from gauges.relay()
     yield from gauges.backups()
     yield from process_samples()
 
