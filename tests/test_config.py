@@ -225,6 +225,8 @@ def test_all_problems_come_at_once_each_with_its_path(file: Path) -> None:
         ("http: {webroot: /var/www}", "http.webroot", ":80"),
         ("acme: {eab_key_id: x}", "acme.eab_key_path", "give both"),
         ("backup: {offsite: {repository: x}}", "backup.offsite.password_path", "give both"),
+        ("node: {routes: {ha: {probe_interval: 1s}}}", "node.routes.ha.probe_interval", "use 0"),
+        ("node: {routes: {ha: {probe_interval: 4s}}}", "node.routes.ha.probe_timeout", "is 5 s; give"),
         ("backup: {recipients: [mb-backup-pub-00]}", "backup.recipients", "is no backup key"),
         ("database: {type: postgres}", "database.type", "wants sqlite"),
         ("dns: 5", "dns", "wants a section"),

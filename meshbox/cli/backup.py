@@ -57,8 +57,8 @@ def create(options: Options, local: bool) -> None:
     from meshbox.serve.backup.create import create
     from meshbox.serve.backup.shelf import described
 
-    config, file = _configuration(options)
-    made = create(config, file, elsewhere=not local)
+    config, files = _configuration(options)
+    made = create(config, files, elsewhere=not local)
     if options.is_for_machines:
         found = {"archive": str(made.path), "bytes": made.size, "seconds": round(made.seconds, 3)}
         more = {
@@ -213,14 +213,14 @@ def size(count: int) -> str:
     return f"{number:.1f} GB"
 
 
-def _configuration(options: Options) -> tuple[Config, Path | None]:
+def _configuration(options: Options) -> tuple[Config, list[Path]]:
+    """What is in force, and the files it was read from."""
     from meshbox.config import find_files, load
 
     env = {name: text for name, text in os.environ.items() if not name.startswith("MESHBOX_CLI_")}
     config = load(options.config, env)
-    file = next(iter(find_files(options.config, env)), None)
     _set_up_log(config.log.level, config.log.format)
-    return config, file
+    return config, find_files(options.config, env)
 
 
 def _set_up_log(level: str, format: str) -> None:

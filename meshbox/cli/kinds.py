@@ -189,6 +189,7 @@ STATUS = Kind(
         Column("ONLINE", lambda status: status.get("nodesOnline")),
         Column("EXPIRED", lambda status: status.get("nodesExpired")),
         Column("WAITING", lambda status: status.get("registrationsWaiting")),
+        Column("UNAPPROVED", lambda status: status.get("nodesUnapproved")),
         Column("CERTIFICATE", certificate),
         Column("BACKUP", newest_backup),
     ),

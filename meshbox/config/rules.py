@@ -49,7 +49,8 @@ def _probes(config: Config) -> Iterator[Problem]:
     elif ha.probe_interval and not SHORTEST_ANSWER <= ha.probe_timeout < ha.probe_interval:
         yield Problem(
             "node.routes.ha.probe_timeout",
-            f"wants at least {SHORTEST_ANSWER:.0f} s and less than node.routes.ha.probe_interval",
+            f"is {ha.probe_timeout:g} s; give at least {SHORTEST_ANSWER:.0f} s and less than "
+            f"node.routes.ha.probe_interval, {ha.probe_interval:g} s",
         )
 
 

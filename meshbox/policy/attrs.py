@@ -18,6 +18,7 @@ ONE_CGNAT = {"mac-always": "one-cgnat?v=true", "mac-never": "one-cgnat?v=false"}
 _APPLE = frozenset({"macOS", "darwin"})
 
 Caps = dict[str, list[Json] | None]
+Pool = tuple[IPv4Network, ...]
 
 
 def self_caps(document: Document, resolver: Resolver, device: Device) -> Caps:
@@ -58,12 +59,12 @@ def has_ipv4(document: Document, resolver: Resolver, device: Device) -> bool:
     return not any(DISABLE_IPV4 in entry.attr for entry in _entries(document, resolver, device))
 
 
-def has_pools(document: Document) -> bool:
-    """Does any device take its address from somewhere special?"""
-    return any(entry.ip_pool for entry in document.node_attrs)
+def all_pools(document: Document) -> Pool:
+    """The networks from which some devices take their addresses."""
+    return tuple(dict.fromkeys(network for entry in document.node_attrs for network in entry.ip_pool))
 
 
-def address_pool(document: Document, resolver: Resolver, device: Device) -> tuple[IPv4Network, ...]:
+def address_pool(document: Document, resolver: Resolver, device: Device) -> Pool:
     """Where a new device takes its IPv4 address from; empty: from anywhere. The first entry that says so."""
     for entry in _entries(document, resolver, device):
         if entry.ip_pool:

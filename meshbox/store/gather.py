@@ -8,7 +8,7 @@ not known by name is taken rather than left: a new feature must not need to be r
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +42,12 @@ class Found:
     role: Role
 
 
-def gather(config: Config, file: Path | None) -> tuple[list[Found], list[LeftOut]]:
-    """All but the database, each file once. `file` is the configuration file."""
+def gather(config: Config, read: Iterable[Path]) -> tuple[list[Found], list[LeftOut]]:
+    """All but the database, each file once. `read` are the files of the configuration."""
     found: dict[Path, Found] = {}
     left_out: list[LeftOut] = []
     total = 0
-    for one in _candidates(config, file):
+    for one in _candidates(config, read):
         path = one.path
         try:
             kind = path.stat()
@@ -65,25 +65,24 @@ def gather(config: Config, file: Path | None) -> tuple[list[Found], list[LeftOut
     return list(found.values()), left_out
 
 
-def _candidates(config: Config, file: Path | None) -> Iterator[Found]:
+def _candidates(config: Config, read: Iterable[Path]) -> Iterator[Found]:
     for name in KEYS:
         path: Path = value_at(config, name)
         if path.exists():
             yield Found(path.absolute(), "key")
-    if file is not None:
-        yield from _configuration(file.absolute())
+    yield from _configuration([file.absolute() for file in read])
     for key in keys(Config):
         if key.path not in NOT_FILES:
             yield from (Found(path.absolute(), "named") for path in _paths(value_at(config, key.path)))
     yield from _state(config)
 
 
-def _configuration(file: Path) -> Iterator[Found]:
-    yield Found(file, "config")
-    if file.is_relative_to(ALL_BELOW):
+def _configuration(read: Sequence[Path]) -> Iterator[Found]:
+    """What was read; and all of /etc/meshbox when it was read there, for the relay's part and whatever else
+    an administrator keeps beside."""
+    yield from (Found(file, "config") for file in read)
+    if any(file.is_relative_to(ALL_BELOW) for file in read):
         yield from (Found(path, "config") for path in sorted(ALL_BELOW.rglob("*")) if path.is_file())
-    else:
-        yield from (Found(path, "config") for path in sorted(file.parent.glob("conf.d/*.yaml")))
 
 
 def _paths(value: object) -> Iterator[Path]:

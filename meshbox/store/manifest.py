@@ -44,7 +44,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`created_at` is unix seconds; `config` is the configuration file, "" without one. `schema` to
+    """`created_at` is unix seconds; `config` names the files of the configuration. `schema` to
     `nodes` are of the database."""
 
     created_at: float

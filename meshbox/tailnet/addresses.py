@@ -19,6 +19,9 @@ from meshbox.tailnet.ports import Entropy
 
 Allocation = Literal["sequential", "random"]
 Address = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network, ...]
+Ranges = tuple[tuple[int, int], ...]
+"""(start, end) as offsets from a prefix's first address."""
 
 RESERVED = (
     # The client's own resolver and its neighbourhood, reserved by Tailscale's documentation.
@@ -63,11 +66,11 @@ class AddressPool:
                 block.occupy(int(address) - block.base)
 
     def allocate(
-        self, entropy: Entropy, within: tuple[IPv4Network, ...] = ()
+        self, entropy: Entropy, within: Networks = (), spared: Networks = ()
     ) -> tuple[IPv4Address | None, IPv6Address | None]:
-        """Addresses for a new node, taken at once; with `within`, the IPv4 one is of these networks. Raises
-        Exhausted and then takes none."""
-        v4 = self._draw_within(within, entropy) if within else self._draw(self._v4, entropy)
+        """Addresses for a new node, taken at once; with `within`, the IPv4 one is of these networks, else of
+        none that is `spared` while there are others. Raises Exhausted and then takes none."""
+        v4 = self._draw_within(within, entropy) if within else self._draw(self._v4, entropy, spared=spared)
         try:
             v6 = self._draw(self._v6, entropy, mirrored=None if self._is_random else v4)
         except Exhausted:
@@ -101,7 +104,7 @@ class AddressPool:
         block = self._v4 if isinstance(address, IPv4Address) else self._v6
         return block if block is not None and 0 <= int(address) - block.base < block.size else None
 
-    def _draw_within(self, networks: tuple[IPv4Network, ...], entropy: Entropy) -> int | None:
+    def _draw_within(self, networks: Networks, entropy: Entropy) -> int | None:
         block = self._v4
         if block is None:
             return None
@@ -113,7 +116,9 @@ class AddressPool:
         named = ", ".join(map(str, networks))
         raise Exhausted(f"no address is left in the ipPool {named}: remove nodes or widen it in the policy")
 
-    def _draw(self, block: Block | None, entropy: Entropy, mirrored: int | None = None) -> int | None:
+    def _draw(
+        self, block: Block | None, entropy: Entropy, mirrored: int | None = None, spared: Networks = ()
+    ) -> int | None:
         """The offset of a free address, now taken: the mirrored one where that is free."""
         if block is None:
             return None
@@ -121,7 +126,7 @@ class AddressPool:
         if mirrored is not None and block.is_free(mirrored):
             offset = mirrored
         else:
-            offset = block.random_free(entropy) if self._is_random else block.next_free()
+            offset = block.random_free(entropy, spared) if self._is_random else block.next_free(spared)
         block.used.add(offset)
         return offset
 
@@ -137,6 +142,7 @@ class Block:
         self._reserved = _reserved_ranges(prefix)
         self._usable = self.size - sum(end - start for start, end in self._reserved)
         self._next = beyond if beyond < self.size else 0
+        self._has_given = False
         self._next_within: dict[IPv4Network, int] = {}
         self._full: set[IPv4Network] = set()
 
@@ -163,21 +169,28 @@ class Block:
         if len(self.used) >= self._usable:
             raise Exhausted(f"no address is left in {self.prefix}: remove nodes or widen the prefix")
 
-    def next_free(self) -> int:
-        """The next free offset after the last one. Each step over a used one is paid once in a
-        round of the whole prefix."""
-        offset = self._free_from(self._next)
+    def next_free(self, networks: Networks = ()) -> int:
+        """The next free offset after the last one, outside these networks if there is one. Each step over a
+        used one is paid once in a round of the whole prefix."""
+        spared = self._offsets(networks)
+        if spared and not self._has_given:
+            # The highest of the addresses in use from before may be one of a pool.
+            outside = (one for one in self.used if not any(start <= one < end for start, end in spared))
+            self._next = max((one + 1 for one in outside), default=0)
+        self._has_given = True
+        offset = self._free_from(self._next, spared)
         self._next = offset + 1
         return offset
 
-    def random_free(self, entropy: Entropy) -> int:
+    def random_free(self, entropy: Entropy, networks: Networks = ()) -> int:
+        spared = self._offsets(networks)
         width = self.size.bit_length() // 8 + 8
         offset = 0
         for _ in range(DRAWS):
             offset = int.from_bytes(entropy(width), "big") % self.size
-            if self.is_free(offset):
+            if self.is_free(offset) and not any(start <= offset < end for start, end in spared):
                 return offset
-        return self._free_from(offset)
+        return self._free_from(offset, spared)
 
     def free_within(self, network: IPv4Network, entropy: Entropy | None) -> int | None:
         """A free offset in a part of the prefix: at random, or the next after the last one that was given;
@@ -203,9 +216,17 @@ class Block:
             self._next_within[network] = offset + 1
         return offset
 
-    def _free_between(self, offset: int, end: int) -> int | None:
+    def _offsets(self, networks: Networks) -> Ranges:
+        """Parts of the prefix as (start, end)."""
+        return tuple(
+            (int(one.network_address) - self.base, int(one.broadcast_address) + 1 - self.base)
+            for one in networks
+        )
+
+    def _free_between(self, offset: int, end: int, spared: Ranges = ()) -> int | None:
+        passed_over = (*self._reserved, *spared)
         while offset < end:
-            passed = next((after for start, after in self._reserved if start <= offset < after), None)
+            passed = next((after for start, after in passed_over if start <= offset < after), None)
             if passed is not None:
                 offset = passed
             elif offset in self.used:
@@ -214,18 +235,16 @@ class Block:
                 return offset
         return None
 
-    def _free_from(self, offset: int) -> int:
-        """The first free offset at or after this one, going round at the end. There must be one."""
-        while True:
-            if offset >= self.size:
-                offset = 0
-            passed = next((end for start, end in self._reserved if start <= offset < end), None)
-            if passed is not None:
-                offset = passed
-            elif offset in self.used:
-                offset += 1
-            else:
-                return offset
+    def _free_from(self, offset: int, spared: Ranges = ()) -> int:
+        """The first free offset at or after this one, going round at the end. There must be one; when it is
+        only among the spared ones, one of those."""
+        found = self._free_between(offset, self.size, spared)
+        if found is None:
+            found = self._free_between(0, min(offset, self.size), spared)
+        if found is None and spared:
+            return self._free_from(offset)
+        assert found is not None, "require_free was not asked"
+        return found
 
 
 def _reserved_ranges(prefix: IPv4Network | IPv6Network) -> tuple[tuple[int, int], ...]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import orjson
 
 from meshbox.policy.sight import View, bit, ids
-from meshbox.tailnet.changes import Dirty
+from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
+
+_MOVING = Fact.ONLINE | Fact.WHOLE | Fact.SIGHT
 
 Resolvers = tuple[tuple[str, tuple[str, ...]], ...]
 """Domain -> URLs of the resolvers for it and for all below it."""
@@ -21,13 +23,13 @@ Resolvers = tuple[tuple[str, tuple[str, ...]], ...]
 class Connectors:
     def __init__(self, t: Tailnet) -> None:
         self._t = t
-        self._seen: View = 0
+        self._view: View = 0
+        self._seen: set[int] = set()
 
     def resolvers(self, node: Node) -> Resolvers:
         """What this node has resolved elsewhere."""
         enforcement = self._t.enforcement
         usable = enforcement.connectors(node.id)
-        self._seen |= enforcement.compiled.index.connectors
         if not usable:
             return ()
         devices = enforcement.compiled.index.devices
@@ -42,9 +44,13 @@ class Connectors:
         return tuple((domain, urls) for domain, urls in listed if urls)
 
     def are_touched(self, dirty: Dirty) -> bool:
-        """May these changes have moved a resolver?"""
-        self._seen |= self._t.enforcement.compiled.index.connectors
-        return bool(self._seen) and any(self._seen >> one & 1 for one in dirty.nodes)
+        """May these changes have moved a resolver? Asked by every session in every round."""
+        view = self._t.enforcement.compiled.index.connectors
+        if view != self._view:
+            # Those that are connectors no longer stay among them: sessions were told of them.
+            self._view = view
+            self._seen.update(ids(view))
+        return any(dirty.nodes[one] & _MOVING for one in self._seen if one in dirty.nodes)
 
     @property
     def exist(self) -> bool:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
 from weakref import WeakValueDictionary
 
-from meshbox.policy.attrs import Caps, address_pool, has_pools, switches_ipv4
+from meshbox.policy.attrs import Caps, Pool, address_pool, all_pools, switches_ipv4
 from meshbox.policy.compiled import Compiled, compile_policy
 from meshbox.policy.connectors import App, apps
 from meshbox.policy.document import Document
@@ -93,15 +92,17 @@ class Enforcement:
         """The app connectors that the node may use."""
         return self.compiled.usable_connectors(viewer) if self.apps else 0
 
-    def address_pool(self, device: Device) -> tuple[IPv4Network, ...]:
-        """Where a device that joins takes its IPv4 address from; empty: from anywhere."""
-        if self._document is None or not has_pools(self._document):
-            return ()
+    def address_pools(self, device: Device) -> tuple[Pool, Pool]:
+        """Where a device that joins takes its IPv4 address from (empty: from anywhere), and all networks that
+        are some devices' own."""
+        pools = all_pools(self._document) if self._document is not None else ()
+        if self._document is None or not pools:
+            return (), ()
         # Of people and rules as of now; the devices that joined a moment ago need not be followed for it.
         if self._compiled is None or self._is_stale:
             self._compile(self._compiled)
         assert self._compiled is not None
-        return address_pool(self._document, self._compiled.resolver, device)
+        return address_pool(self._document, self._compiled.resolver, device), pools
 
     def _compile(self, old: Compiled | None) -> Compiled:
         self._is_stale = False

@@ -101,8 +101,8 @@ def _new_node(t: Tailnet, login: Login, now: float) -> Node:
     hostname = request.hostinfo.hostname if request.hostinfo else ""
     os = request.hostinfo.os if request.hostinfo else ""
     tags = owner.tags
-    pool = t.enforcement.address_pool(Device(0, None if tags else owner.user_id, tags, os=os))
-    ipv4, ipv6 = t.addresses.allocate(t.entropy, pool)
+    own, all_pools = t.enforcement.address_pools(Device(0, None if tags else owner.user_id, tags, os=os))
+    ipv4, ipv6 = t.addresses.allocate(t.entropy, own, all_pools)
     return Node(
         id=t.store.new_id("node"),
         stable_id="n" + base64.urlsafe_b64encode(t.entropy(STABLE_ID_BYTES)).decode(),

@@ -182,7 +182,9 @@ def test_approve_lets_a_waiting_node_in(shell: Shell) -> None:
 
     shell.stand.do(wait)
     assert shell.type("nodes", "list", "--state", "waiting", "-o", "name").lines == ["newcomer"]
+    assert shell.json("status")["nodesUnapproved"] == 1
     assert "is approved" in shell.type("nodes", "approve", "newcomer").err
+    assert shell.json("status")["nodesUnapproved"] == 0
     assert "was already approved" in shell.type("nodes", "approve", "newcomer").err
     assert shell.type("nodes", "list", "--state", "waiting", "-o", "name").lines == []
 

@@ -136,6 +136,9 @@ def test_a_cut_database_file_is_refused(crash: Crash) -> None:
     path = crash.directory / "short" / "mesh.sqlite"
     path.parent.mkdir()
     for length in range(0, len(crash.database), 1777):
+        if not crash.database[length:].strip(b"\0"):
+            # The last page is that of an empty table, and zeros are what SQLite reads behind a file's end.
+            continue
         path.write_bytes(crash.database[:length])
         with pytest.raises(StoreBroken):
             store.open(path, START)

@@ -90,3 +90,19 @@ async def test_nobody_is_asked_when_it_is_switched_off(tmp_path: Path) -> None:
         one, two = await a_router(server, "one"), await a_router(server, "two")
         await asyncio.sleep(2.5)
         assert not one.asked and not two.asked
+
+
+async def test_when_our_own_loop_was_late_nobody_is_judged(config: Path) -> None:
+    async with serving(config) as server:
+        one, two = await a_router(server, "one"), await a_router(server, "two")
+        plant = server.app.plant
+        beat = plant.router_check.beat
+
+        def late() -> None:
+            plant.pulse.lag = 3.0
+            beat()
+
+        plant.pulse._chores = [late if chore == beat else chore for chore in plant.pulse._chores]
+        one.is_alive = two.is_alive = False
+        await until(lambda: one.asked > 1 and two.asked > 1)
+        assert not server.tailnet.presence.silent

@@ -53,7 +53,7 @@ def read(home: Path, **more: object) -> tuple[Config, Path]:
 
 def test_everything_that_must_survive_once_and_nothing_else(home: Path) -> None:
     config, file = read(home)
-    found, left_out = gather.gather(config, file)
+    found, left_out = gather.gather(config, [file, file.parent / "conf.d/10-more.yaml"])
     names = {str(one.path.resolve().relative_to(home)): one.role for one in found}
     assert names == {
         "state/noise_private.key": "key",
@@ -72,7 +72,7 @@ def test_everything_that_must_survive_once_and_nothing_else(home: Path) -> None:
 def test_what_is_too_large_is_left_out_and_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gather, "FILE_LIMIT", 10)
     config, _ = read(home)
-    found, left_out = gather.gather(config, None)
+    found, left_out = gather.gather(config, [])
     assert [Path(one.path).name for one in left_out] == [
         "cert.pem",
         "relays.yaml",
@@ -85,5 +85,13 @@ def test_what_is_too_large_is_left_out_and_said(home: Path, monkeypatch: pytest.
 
 def test_backups_elsewhere_and_a_state_dir_that_is_not_there(home: Path) -> None:
     config, _ = read(home, state_dir=str(home / "nowhere"))
-    found, _ = gather.gather(config, None)
+    found, _ = gather.gather(config, [])
     assert {one.role for one in found} == {"named"}
+
+
+def test_of_the_directory_in_etc_everything_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "ALL_BELOW", home / "etc")
+    config, _ = read(home)
+    found, _ = gather.gather(config, [home / "etc/conf.d/10-more.yaml"])
+    names = {str(one.path.relative_to(home)) for one in found if one.role == "config"}
+    assert names == {"etc/config.yaml", "etc/conf.d/10-more.yaml", "etc/conf.d/README", "etc/relays.yaml"}

@@ -216,6 +216,25 @@ def test_in_a_pool_the_other_family_has_the_same_offset_and_a_restart_goes_on_af
     assert str(v4) == "100.70.0.2" and v6 is not None and v6 != IPv6Address("fd7a:115c:a1e0::6:2")
 
 
+@pytest.mark.parametrize("allocation", ["sequential", "random"])
+def test_others_leave_a_pool_alone_while_there_is_room(allocation: Allocation) -> None:
+    v4, spared = IPv4Network("100.64.0.0/28"), (IPv4Network("100.64.0.2/31"), IPv4Network("100.64.0.8/30"))
+    pool, dice = AddressPool(v4, None, allocation), Dice()
+    first = [pool.allocate(dice, (), spared)[0] for _ in range(8)]
+    assert not any(address in network for address in first if address for network in spared)
+    rest = [pool.allocate(dice, (), spared)[0] for _ in range(6)]
+    assert {*first, *rest} == set(v4.hosts()), "better one of the pool than none"
+    with pytest.raises(Exhausted):
+        pool.allocate(dice, (), spared)
+
+
+def test_after_a_restart_others_do_not_go_on_behind_a_pool() -> None:
+    taken = [IPv4Address("100.64.0.1"), IPv4Address("100.64.0.2"), IPv4Address("100.81.7.0")]
+    spared = (IPv4Network("100.81.7.0/31"),)
+    pool = AddressPool(V4, None, taken=taken)
+    assert [str(pool.allocate(Dice(), (), spared)[0]) for _ in range(2)] == ["100.64.0.3", "100.64.0.4"]
+
+
 def test_a_pool_outside_the_prefix_or_all_reserved_has_no_address() -> None:
     for prefix, network in (("10.0.0.0/8", "100.70.0.0/16"), ("100.64.0.0/10", "100.115.92.0/23")):
         with pytest.raises(Exhausted, match="ipPool"):
@@ -261,10 +280,10 @@ class PoolLife(RuleBasedStateMachine):
         self.taken: set[Address] = set()
         self.pool = AddressPool(self.v4, self.v6, allocation)
 
-    @rule(target=held)
-    def join(self) -> object:
+    @rule(target=held, spared=st.sampled_from(["100.64.0.4/30", "100.100.99.248/29", "100.64.0.0/10"]))
+    def join(self, spared: str) -> object:
         try:
-            pair = self.pool.allocate(self.dice)
+            pair = self.pool.allocate(self.dice, (), (IPv4Network(spared),))
         except Exhausted:
             assert any(self.is_full(prefix) for prefix in (self.v4, self.v6))
             return multiple()

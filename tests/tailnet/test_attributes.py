@@ -79,9 +79,9 @@ def test_listening_sessions_hear_of_what_an_attribute_opens(t: Tailnet) -> None:
     poll = Poll(Mapper(t), other, "")
     poll.first(NOW)
     put(t, {"custom:tier": "gold"})
-    assert b'"PacketFilter"' in b"".join(poll.next(NOW)), "nobody else's news is needed for it"
+    assert b'"PacketFilter' in b"".join(poll.next(NOW)), "nobody else's news is needed for it"
     put(t, {"custom:tier": None})
-    assert b'"PacketFilter"' in b"".join(poll.next(NOW))
+    assert b'"PacketFilter' in b"".join(poll.next(NOW))
 
 
 def test_listening_sessions_hear_of_what_a_client_reports(t: Tailnet) -> None:
@@ -91,4 +91,4 @@ def test_listening_sessions_hear_of_what_a_client_reports(t: Tailnet) -> None:
     poll = Poll(Mapper(t), other, "")
     poll.first(NOW)
     t.tell(1, replace(t.report(1), hostinfo=b'{"OS":"linux","OSVersion":"7"}'))
-    assert b'"PacketFilter"' in b"".join(poll.next(NOW))
+    assert b'"PacketFilter' in b"".join(poll.next(NOW))

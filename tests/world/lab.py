@@ -90,7 +90,11 @@ class Lab:
 
     def host(self, name: str, behind: Router | None = None, *, hostname: str = "") -> Host:
         """A machine on the backbone, or in the private network of a router."""
-        host: Host = self._keep(Host(name, self.directory / name, private=True, hostname=hostname))
+        directory = self.directory / name
+        if directory.exists():
+            # Another test had a machine of this name.
+            directory = self.directory / f"{name}-{len(self._hosts)}"
+        host: Host = self._keep(Host(name, directory, private=True, hostname=hostname))
         segment = behind or self.backbone
         address = self._address() if behind is None else behind.network[10 + len(self.cables) % 200]
         self.cables[name] = segment.plug(host, address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ def keep(lab: Lab) -> Iterator[Lab]:
         lab.close()
 
 
+TAGS = ("tag:ci", "tag:connector", "tag:east", "tag:files", "tag:relay", "tag:server", "tag:web", "tag:west")
+"""All that tests of this folder give to nodes."""
+
+
 @dataclass(slots=True)
 class Net:
     """A laboratory with two joined clients of one version."""
@@ -42,6 +47,13 @@ class Net:
     def server(self) -> Server:
         """The server under test."""
         return self.lab.server
+
+    def put_policy(self, **sections: object) -> None:
+        """Put a policy in force; without sections one that allows everything. The tags of other tests stay
+        defined: a tag that no policy knows can be given to nobody."""
+        file = self.lab.directory / "policy.json"
+        file.write_text(json.dumps({"tagOwners": {tag: [] for tag in TAGS}, **sections}))
+        self.server.admin("policy", "set", str(file))
 
 
 class Guests:

@@ -3,7 +3,6 @@ clients that carry the network for others."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -85,5 +84,5 @@ def open_site(net: Net, guests: Guests, name: str, inside: IPv4Network | None = 
 
 def put_policy(net: Net, file: Any, **sections: object) -> None:
     """Put a policy in force; without sections everything is allowed."""
-    file.write_text(json.dumps(sections))
-    net.server.admin("policy", "set", str(file))
+    del file
+    net.put_policy(**sections)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +16,17 @@ WITHIN = 2.0
 PORT = 8000
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7).close()"
 
-TAGS = {"tag:web": ["autogroup:admin"]}
 NOBODY: dict[str, Any] = {"acls": []}
 
 
 class Gate:
     """Puts policies in force and asks clients what is open."""
 
-    def __init__(self, net: Net, file: Path) -> None:
+    def __init__(self, net: Net) -> None:
         self.net = net
-        self.file = file
 
     def put(self, **sections: object) -> None:
-        self.file.write_text(json.dumps({"tagOwners": TAGS, **sections}))
-        self.net.server.admin("policy", "set", str(self.file))
+        self.net.put_policy(**sections)
 
     def opens(self, source: Client, target: Client, port: int = PORT) -> None:
         what = f"{source.name} reaches {target.name} at {port}"
@@ -52,11 +47,11 @@ def pings(source: Client, address: str) -> bool:
 
 
 @pytest.fixture
-def gate(net: Net, tmp_path: Path) -> Iterator[Gate]:
+def gate(net: Net) -> Iterator[Gate]:
     """Whatever the test put in force, everything is allowed afterwards."""
     net.ben.offer("hello")
     net.ana.fetch(f"http://{net.ben.address}:{PORT}/")
-    gate = Gate(net, tmp_path / "policy.hujson")
+    gate = Gate(net)
     yield gate
     gate.put()
     net.ana.sees("ben", online=True)

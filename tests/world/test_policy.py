@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,37 +11,34 @@ from tests.world.process import eventually
 
 
 @pytest.fixture
-def opened_again(net: Net, tmp_path: Path) -> Iterator[Path]:
-    """A file for policies; whatever the test put in force, everything is allowed afterwards."""
-    file = tmp_path / "policy.hujson"
-    yield file
-    file.write_text("{}")
-    net.server.admin("policy", "set", str(file))
+def opened_again(net: Net) -> Iterator[None]:
+    """Whatever the test put in force, everything is allowed afterwards."""
+    yield
+    net.put_policy()
     net.ana.sees("ben", online=True)
     net.ana.ping("ben")
 
 
-def put(net: Net, file: Path, **sections: object) -> str:
-    file.write_text(json.dumps(sections))
-    net.server.admin("policy", "set", str(file))
+def version(net: Net) -> str:
     return str(net.server.ask("policy", "get")["version"])
 
 
-def test_a_policy_closes_and_its_restoration_opens(net: Net, opened_again: Path) -> None:
+def test_a_policy_closes_and_its_restoration_opens(net: Net, opened_again: None) -> None:
     everybody = {"action": "accept", "src": ["lab@"], "dst": ["lab@:*"]}
-    version = put(net, opened_again, acls=[everybody])
+    net.put_policy(acls=[everybody])
+    opened = version(net)
     net.ana.ping("ben")
-    put(net, opened_again, acls=[])
+    net.put_policy(acls=[])
     net.ana.misses("ben", within=3)
     net.ben.misses("ana", within=3)
     assert net.server.admin("policy", "explain", "ana", "ben:22", check=False).code == 1
-    net.server.admin("policy", "restore", version, "--yes")
+    net.server.admin("policy", "restore", opened, "--yes")
     net.ana.sees("ben", online=True)
     net.ana.ping("ben")
 
 
-def test_a_role_lets_a_user_in_at_once(net: Net, opened_again: Path) -> None:
-    put(net, opened_again, acls=[{"action": "accept", "src": ["autogroup:admin"], "dst": ["*:*"]}])
+def test_a_role_lets_a_user_in_at_once(net: Net, opened_again: None) -> None:
+    net.put_policy(acls=[{"action": "accept", "src": ["autogroup:admin"], "dst": ["*:*"]}])
     net.ana.misses("ben", within=3)
     try:
         net.server.admin("users", "set-role", "lab", "admin")

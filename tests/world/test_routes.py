@@ -108,17 +108,12 @@ def test_an_exit_node_carries_traffic(office: Office) -> None:
     eventually(lambda: not net.ana.sees("exit")["ExitNodeOption"], 1, "ana may not use it any more")
 
 
-def test_the_policy_approves_a_route_when_it_is_offered(
-    office: Office, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_policy_approves_a_route_when_it_is_offered(office: Office) -> None:
     net = office.net
-    file = tmp_path_factory.mktemp("policy") / "policy.json"
-    file.write_text(f'{{"autoApprovers": {{"routes": {{"{office.network}": ["lab@"]}}}}}}')
-    net.server.admin("policy", "set", str(file))
+    net.put_policy(autoApprovers={"routes": {office.network: ["lab@"]}})
     try:
         office.gateway("trusted")
         eventually(lambda: office.state("trusted") == {"primary"}, 5, "the route approves itself")
         assert net.ana.fetch(office.page, within=20) == "printed"
     finally:
-        file.write_text("{}")
-        net.server.admin("policy", "set", str(file))
+        net.put_policy()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,39 +33,29 @@ def hold(source: Client, target: Client) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def server(net: Net, guests: Guests, tmp_path: Path) -> Iterator[Client]:
+def server(net: Net, guests: Guests) -> Iterator[Client]:
     """A tagged node that runs Tailscale SSH."""
-    put(net, tmp_path, [])
     name = f"sshd{len(net.lab.cables)}"
     yield guests.join(name, "--ssh", key=net.server.create_key("lab", "--tags", "tag:web"))
-    (tmp_path / "policy.json").write_text("{}")
-    net.server.admin("policy", "set", str(tmp_path / "policy.json"))
-
-
-def put(net: Net, directory: Path, rules: list[dict[str, Any]]) -> None:
-    file = directory / "policy.json"
-    file.write_text(json.dumps({"tagOwners": {"tag:web": []}, "ssh": rules}))
-    net.server.admin("policy", "set", str(file))
+    net.put_policy()
 
 
 def rule(action: str, **more: str) -> dict[str, Any]:
     return {"action": action, "src": ["autogroup:member"], "dst": ["tag:web"], "users": ["root"], **more}
 
 
-def test_a_rule_lets_in_within_two_seconds_and_its_end_turns_away(
-    net: Net, server: Client, tmp_path: Path
-) -> None:
+def test_a_rule_lets_in_within_two_seconds_until_it_ends(net: Net, server: Client) -> None:
     net.ana.ping(server.name)
     assert ssh(net.ana, server, "echo", "in").code != 0
-    put(net, tmp_path, [rule("accept")])
+    net.put_policy(ssh=[rule("accept")])
     eventually(lambda: ssh(net.ana, server, "echo", "in").out.strip() == "in", 2, "ana is let in")
-    put(net, tmp_path, [])
+    net.put_policy(ssh=[])
     eventually(lambda: ssh(net.ana, server, "echo", "in").code != 0, 2, "ana is turned away")
 
 
-def test_a_check_waits_for_a_person_and_is_remembered(net: Net, server: Client, tmp_path: Path) -> None:
+def test_a_check_waits_for_a_person_and_is_remembered(net: Net, server: Client) -> None:
     net.ana.ping(server.name)
-    put(net, tmp_path, [rule("check", checkPeriod="1h")])
+    net.put_policy(ssh=[rule("check", checkPeriod="1h")])
     login = hold(net.ana, server)
     waiting = eventually(lambda: net.server.ask("ssh", "list"), 10, "a login waits")
     assert [one["what"] for one in waiting] == [f"lab at ana as root on {server.name}"]
@@ -79,9 +67,9 @@ def test_a_check_waits_for_a_person_and_is_remembered(net: Net, server: Client, 
     assert not net.server.ask("ssh", "list")
 
 
-def test_a_rejected_check_turns_away(net: Net, server: Client, tmp_path: Path) -> None:
+def test_a_rejected_check_turns_away(net: Net, server: Client) -> None:
     net.ben.ping(server.name)
-    put(net, tmp_path, [rule("check", checkPeriod="always")])
+    net.put_policy(ssh=[rule("check", checkPeriod="always")])
     login = hold(net.ben, server)
     waiting = eventually(lambda: net.server.ask("ssh", "list"), 10, "a login waits")
     net.server.admin("ssh", "reject", waiting[0]["id"])

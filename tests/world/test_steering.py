@@ -130,3 +130,25 @@ def test_an_exit_is_suggested(steered: Net, guests: Guests) -> None:
         20,
         "the exit is suggested",
     )
+
+
+def test_exits_are_steered_as_well(steered: Net, guests: Guests, tmp_path: Path) -> None:
+    net, site = steered, open_site(steered, guests, "doors")
+    for tag in ("east", "west"):
+        site.gateway(f"door-{tag}", "--advertise-exit-node", key=tagged(net, f"tag:{tag}"))
+        eventually(lambda tag=tag: net.ana.sees(f"door-{tag}")["ExitNodeOption"], 5, "an exit")  # type: ignore[misc]
+    grants = [
+        {"src": [*who.addresses], "dst": ["autogroup:internet"], "ip": ["*"], "via": [f"tag:{tag}"]}
+        for who, tag in ((net.ana, "east"), (net.ben, "west"))
+    ]
+    put_policy(net, tmp_path / "policy.json", tagOwners=TAGS, autoApprovers=APPROVED, grants=grants)
+
+    def exits(viewer: Client) -> list[str]:
+        return sorted(name for name, peer in viewer.peers().items() if peer["ExitNodeOption"])
+
+    for who, tag in ((net.ana, "east"), (net.ben, "west")):
+        eventually(lambda who=who, tag=tag: exits(who) == [f"door-{tag}"], 5, f"{who.name} leaves by {tag}")  # type: ignore[misc]
+        who.cli("set", f"--exit-node=door-{tag}")
+        said = who.fetch(f"http://{OUTSIDE}:8000/", within=20)
+        assert said == f"doors {site.inner(f'door-{tag}')}"
+        who.cli("set", "--exit-node=")

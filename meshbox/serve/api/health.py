@@ -39,6 +39,7 @@ def status(call: Call) -> Json:
         "nodes": len(t.nodes),
         "nodesOnline": t.presence.online_count,
         "nodesExpired": len(t.expired),
+        "nodesUnapproved": sum(not node.is_approved for node in t.nodes.values()),
         "sessions": t.presence.session_count,
         "policy": policy_word(call.context),
         "policyProblem": context.desk.fault,

@@ -12,7 +12,7 @@ import pwd
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,14 +48,14 @@ class Created:
     offsite: bool = False
 
 
-def create(config: Config, file: Path | None, *, elsewhere: bool = True) -> Created:
-    """With `elsewhere`, and a repository configured, the archive is copied there too. Raises BackupError,
-    OffsiteError (the archive is there then), NotFound, StoreError; whatever it was, the status file and the
-    journal have it."""
+def create(config: Config, read: Sequence[Path], *, elsewhere: bool = True) -> Created:
+    """`read` are the configuration's files. With `elsewhere`, and a repository configured, the archive is
+    copied there too. Raises BackupError, OffsiteError (the archive is there then), NotFound, StoreError;
+    whatever it was, the status file and the journal have it."""
     state_dir = config.state_dir
     try:
         with _os_errors(config.backup.directory):
-            created = _create(config, file)
+            created = _create(config, read)
     except MeshboxError as error:
         log.emit("backup_failed", reason=str(error))
         with suppress(OSError, MeshboxError):
@@ -91,7 +91,7 @@ def copy(config: Config, archive: Path) -> None:
         status.note_offsite(config.state_dir, None)
 
 
-def _create(config: Config, file: Path | None) -> Created:
+def _create(config: Config, read: Sequence[Path]) -> Created:
     began, now = time.monotonic(), time.time()
     directory = config.backup.directory
     if not files.exists(config.database.sqlite.path):
@@ -101,8 +101,8 @@ def _create(config: Config, file: Path | None) -> Created:
     files.make_directory(directory)
     with files.claimed(directory), _staging(directory) as staging:
         inspection = backup.save(config.database.sqlite.path, staging / "database.sqlite")
-        found, left_out = gather.gather(config, file)
-        described, sources = _described(config, file, staging, inspection, found)
+        found, left_out = gather.gather(config, read)
+        described, sources = _described(config, read, staging, inspection, found)
         manifest = replace(described, created_at=now, left_out=tuple(left_out))
         path = directory / name_of(now, bool(config.backup.recipients))
         draft = files.start_draft(path)
@@ -128,7 +128,7 @@ def _create(config: Config, file: Path | None) -> Created:
 
 
 def _described(
-    config: Config, file: Path | None, staging: Path, inspection: Inspection, found: list[Found]
+    config: Config, read: Sequence[Path], staging: Path, inspection: Inspection, found: list[Found]
 ) -> tuple[Manifest, list[Path]]:
     """The manifest, and where each member's content is. What is small is copied first: a file that changes
     while it is packed would make the whole archive worthless."""
@@ -149,7 +149,7 @@ def _described(
         created_at=0.0,
         host=socket.gethostname(),
         version=__version__,
-        config="" if file is None else str(file.absolute()),
+        config=", ".join(str(file.absolute()) for file in read),
         state_dir=str(config.state_dir.absolute()),
         schema=inspection.schema,
         generation=inspection.generation,

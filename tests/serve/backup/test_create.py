@@ -52,7 +52,7 @@ class Box:
         return configured(self.file)
 
     def make(self) -> creating.Created:
-        return create(self.config, self.file)
+        return create(self.config, [self.file])
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_amid_writes_of_another_connection_it_is_one_moment(box: Box) -> None:
 def test_nothing_to_back_up_leaves_nothing_behind(tmp_path: Path) -> None:
     file = write_config(tmp_path, state_dir=str(tmp_path / "state"))
     with pytest.raises(NotFound, match="has not run here yet"):
-        create(configured(file), file)
+        create(configured(file), [file])
     assert {path.name for path in tmp_path.iterdir()} == {"config.yaml"}
 
 

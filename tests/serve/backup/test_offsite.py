@@ -75,12 +75,12 @@ def test_a_copy_that_fails_says_why_and_leaves_the_archive(box: Box) -> None:
 
 
 def test_the_copy_may_be_the_work_of_another_process(box: Box) -> None:
-    made = create(box.config, box.file, elsewhere=False)
+    made = create(box.config, [box.file], elsewhere=False)
     assert not made.offsite and not (box.directory / "repository").exists()
     (box.directory / "password").rename(box.directory / "away")
     with pytest.raises(OffsiteError):
         copy(box.config, made.path)
-    create(box.config, box.file, elsewhere=False)
+    create(box.config, [box.file], elsewhere=False)
     assert status.read(box.state).offsite is not None, "a local backup does not mend the copy"
     (box.directory / "away").rename(box.directory / "password")
     copy(box.config, shelf.newest(box.config))
