@@ -77,7 +77,7 @@ class Mesh:
 class RelayLimits:
     bytes_per_second: int = key(
         whole(0, 10**12),
-        16 * 1024 * 1024,
+        64 * 1024 * 1024,
         "Bytes one client may send per second; above it the relay reads more slowly and drops nothing. 0 is "
         "no limit.",
     )

@@ -125,7 +125,7 @@ class DerpServer:
     key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
     bytes_per_second: int = key(
         whole(0, 10**12),
-        16 * 1024 * 1024,
+        64 * 1024 * 1024,
         "Bytes one client may send through the relay in this server per second; above it the relay reads "
         "more slowly and drops nothing. 0 is no limit.",
     )

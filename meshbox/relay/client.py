@@ -46,8 +46,8 @@ GONE_RATE = 1.0
 """Answers "not here" per sender, then one a second (derpserver.go). Asking for a thousand keys must not
 make us talk more than the asker."""
 
-FRAME_COST = 128
-"""Bytes a frame is charged besides its own. Otherwise 16 MiB/s of 13-byte pings are a million frames."""
+FRAME_COST = 512
+"""Bytes a frame is charged besides its own. Otherwise 64 MiB/s of 13-byte pings are five million frames."""
 
 MAX_FRAME = HEADER_BYTES + 2 * KEY_BYTES + MAX_PACKET
 """The longest frame that is kept until it is complete."""

@@ -42,7 +42,7 @@ KEEP_ALIVE, KEEP_ALIVE_JITTER = 60.0, 5.0
 BEAT = 0.5
 """Seconds between looks at deadlines."""
 
-BYTES_PER_SECOND = 16.0 * 1024 * 1024
+BYTES_PER_SECOND = 64.0 * 1024 * 1024
 """What one client may send. Above it we stop reading, and TCP slows the client down: nothing is dropped."""
 
 BURST_SECONDS = 0.25

@@ -178,7 +178,7 @@ async def test_one_client_that_floods_leaves_the_others_their_share(alone: Alone
         assert (await asyncio.wait_for(bob.packet(), PATIENCE))[1] == text
         await asyncio.sleep(0.05)
     await asyncio.wait_for(pouring, 15)
-    assert sent < 4 * 2 * 16 * 1024 * 1024, "sixteen MiB a second, and what the kernels hold"
+    assert sent < 4 * 2 * 64 * 1024 * 1024, "64 MiB a second, and what the kernels hold"
     assert alone.cpu() - spent < 3.0
     ann.close()
     bob.close()
