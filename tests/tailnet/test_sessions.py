@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from meshbox.errors import OperatorError
+from meshbox.policy.compiled import compile_policy
 from meshbox.policy.sight import members
 from meshbox.tailnet import devices, enrol, report, users
 from meshbox.tailnet.changes import Changes
 from meshbox.tailnet.clockwork import advance
 from meshbox.tailnet.enforcement import Enforcement
 from meshbox.tailnet.mapper import Mapper
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.poll import Poll
 from meshbox.tailnet.ports import Put
 from meshbox.tailnet.tailnet import Tailnet
@@ -64,10 +66,36 @@ class Session:
         self.poll = Poll(mapper, node, "zstd")
         self.client = PaperClient()
         self.token = mapper.t.presence.enter(node.id)
-        self.client.feed(self.poll.first(now))
+        self.mapper = mapper
+        self.take(self.poll.first(now), now)
 
     def hear(self, now: float) -> None:
-        self.client.feed(self.poll.next(now))
+        self.take(self.poll.next(now), now)
+
+    def take(self, parts: Sequence[bytes], now: float) -> None:
+        """Nothing of a node that the policy hides may be in what is told: no id, key, disco key or name."""
+        messages = self.client.feed(parts)
+        t, viewer = self.mapper.t, self.poll.node_id
+        # Seen pair by pair, from nothing but the rules: a compile of its own.
+        fresh = compile_policy(t.enforcement.document, t.world())
+        is_blind = viewer not in t.nodes or t.nodes[viewer].is_expired(now)
+        view = 0 if is_blind else fresh.view(viewer, t.everyone)
+        hidden = [node for node in t.nodes.values() if node.id != viewer and not view >> node.id & 1]
+        for message in messages:
+            told = [peer["ID"] for name in ("Peers", "PeersChanged") for peer in message.get(name) or ()]
+            told += [patch["NodeID"] for patch in message.get("PeersChangedPatch") or ()]
+            assert not {node.id for node in hidden} & set(told)
+            text = repr(message)
+            for node in hidden:
+                disco = t.report(node.id).disco_key
+                assert str(node.node_key) not in text and f"'{node.stable_id}'" not in text
+                assert disco is None or str(disco) not in text or self.shares_disco(disco, hidden)
+
+    def shares_disco(self, disco: object, hidden: Sequence[Node]) -> bool:
+        """Two nodes of these tests may report one key; then it says nothing of the hidden one."""
+        away = {node.id for node in hidden}
+        reports = self.mapper.t.reports
+        return any(report.disco_key == disco for one, report in reports.items() if one not in away)
 
 
 class Sessions(RuleBasedStateMachine):
