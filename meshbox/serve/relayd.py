@@ -47,7 +47,7 @@ from meshbox.serve.workers import Crew
 from meshbox.wire.keys import NodeKey
 from meshbox.wire.noise import public_of
 
-FAREWELL = 0.2
+FAREWELL = 0.05
 """Seconds between the end of the connections and the end of the process, for the kernel to send the rest."""
 
 BEAT = 1.0
@@ -290,11 +290,16 @@ class RelayDaemon:
         manager.ready(self.status())
 
     async def close(self) -> None:
-        """Stop listening, end the connections, keep what was pushed."""
+        """Stop listening, finish what was asked over HTTP, and only then end the connections: from there on
+        they are without a relay until the next process listens."""
         for server in self._servers:
             server.close()
         if self._takeover is not None:
             self._takeover.close()
+        self._names.close()
+        await self._sites.close()
+        if self._verifier is not None:
+            await self._verifier.close()
         for link in self._mesh:
             link.close()
         if self._beat is not None:
@@ -305,12 +310,8 @@ class RelayDaemon:
             if self._stun is not None:
                 self._stun.close()
             await asyncio.sleep(FAREWELL)
-        self._names.close()
-        await self._sites.close()
-        if self._verifier is not None:
-            await self._verifier.close()
-        if self._beat is not None and self._crew.is_first:
-            log.emit("relay_stopped")
+            if self._crew.is_first:
+                log.emit("relay_stopped")
         log.flush(math.inf)
 
 

@@ -132,6 +132,9 @@ def test_a_control_server_killed_and_started_again_costs_no_relayed_packet(place
 
 
 def test_a_relay_that_restarts_has_its_clients_back_at_once(place: Place) -> None:
+    stream = Daemon("pings", place.lab.directory / "restart.log")
+    seen = len(stream.text())
+    stream.start(place.ana.host.inside(["ping", "-i", "0.1", "-c", "120", "-W", "2", place.ben.address]))
     before = place.status()["startedAt"]
     began = time.monotonic()
     place.relay.signal(signal.SIGHUP)
@@ -140,8 +143,18 @@ def test_a_relay_that_restarts_has_its_clients_back_at_once(place: Place) -> Non
         status = place.status()
         return status["startedAt"] > before and status["clients"] >= 2
 
+    signalled = time.time()
     eventually(are_back, 15, "both are back", every=0.05)
-    print(f"both clients back {time.monotonic() - began:.2f} s after the signal")
+    assert time.monotonic() - began < 10
+    told = run([str(MESHBOX), "derp", "--socket", place.socket, "top", "--seconds", "0.1", "-o", "json"])
+    now, started = time.time(), place.status()["startedAt"]
+    last = max(now - client["connectedSeconds"] for client in json.loads(told.out))
+    print(f"relay up {started - signalled:.2f} s after the signal, clients {last - started:.2f} s after that")
+    assert last - started < 2.0
+    eventually(lambda: "packets transmitted" in stream.text()[seen:], 40, "the pings end")
+    sent, received = lost_of(stream.text()[seen:])
+    print(f"{sent - received} of {sent} pings lost, a tenth of a second each")
+    assert sent - received <= 20
     assert place.status()["admitted"] == 2, "it remembers whom control admitted"
     assert VIA_RELAY in place.ana.ping("ben", via="derp", within=20)
 
