@@ -31,7 +31,7 @@ from meshbox.serve.front import Doors, Front
 from meshbox.serve.handover import HandOver
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.limits import raise_descriptor_limit
-from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_unix
+from meshbox.serve.listeners import Inherited, listen_tcp, listen_unix, serve_on
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
@@ -232,8 +232,7 @@ class App:
             if self._handover is not None and key == "listen_addr":
                 factory = self._handover.wrap(factory)
         listener = self._bind(address, key)
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(factory, sock=listener, backlog=BACKLOG))
+        self._servers.append(await serve_on(listener, factory))
 
     def _bind(self, address: Address, key: str) -> socket.socket:
         """`ports` then has the port, also when the configuration left the choice to the system."""

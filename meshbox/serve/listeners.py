@@ -6,12 +6,13 @@ connection.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from meshbox.config import Address
@@ -19,6 +20,10 @@ from meshbox.errors import ListenError
 
 BACKLOG = 512
 """Connections the kernel holds for us while the loop is busy: a site that comes back at once."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections taken in one turn of the event loop. asyncio tries this often even when the process is out of
+descriptors, and complains each time: with all of the backlog that was a third of a core (Python 3.11)."""
 
 FIRST_INHERITED = 3
 
@@ -191,3 +196,12 @@ def _reason(error: OSError) -> str:
             return "this machine has no such address"
         case _:
             return error.strerror or str(error)
+
+
+async def serve_on(
+    listener: socket.socket, factory: Callable[[], asyncio.BaseProtocol], at_once: int = ACCEPTED_AT_ONCE
+) -> asyncio.Server:
+    """Accept on a listening socket, with as long a queue in the kernel as ever."""
+    server = await asyncio.get_running_loop().create_server(factory, sock=listener, backlog=at_once)
+    listener.listen(BACKLOG)
+    return server

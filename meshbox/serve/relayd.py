@@ -34,7 +34,15 @@ from meshbox.serve.derpverify import Verifier
 from meshbox.serve.front import Doors, Front
 from meshbox.serve.guard import Caps, Guard
 from meshbox.serve.handover import TakeOver
-from meshbox.serve.listeners import BACKLOG, Inherited, listen_tcp, listen_udp, listen_unix, tune_tcp
+from meshbox.serve.listeners import (
+    ACCEPTED_AT_ONCE,
+    Inherited,
+    listen_tcp,
+    listen_udp,
+    listen_unix,
+    serve_on,
+    tune_tcp,
+)
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.relaydesk import Desk
 from meshbox.serve.relayreport import Reporter
@@ -164,9 +172,8 @@ class RelayDaemon:
         needs_port = self._takeover is None or config.origins.get("listen") != "default"
         for listener in self._listeners("derp", config.listen if needs_port else None, "listen"):
             # One connection a turn: else the worker that wakes first takes all that came meanwhile.
-            turn = BACKLOG if self.config.workers == 1 else 1
-            self._servers.append(await loop.create_server(factory, sock=listener, backlog=turn))
-            listener.listen(BACKLOG)
+            turn = ACCEPTED_AT_ONCE if self.config.workers == 1 else 1
+            self._servers.append(await serve_on(listener, factory, turn))
 
     def _open_handover(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         path, found = self.config.handover_socket, self._inherited.take_named("derp-handover")
@@ -184,9 +191,7 @@ class RelayDaemon:
         fallback = await self._sites.protocol_factory(derphttp.plain_routes())
         doors = Doors({}, fallback, self.guard, loop.time)
         for listener in listeners:
-            self._servers.append(
-                await loop.create_server(lambda: Front(doors), sock=listener, backlog=BACKLOG)
-            )
+            self._servers.append(await serve_on(listener, lambda: Front(doors)))
 
     def _open_stun(self) -> None:
         sockets = self._inherited.take_named("stun")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from meshbox.serve.hosting import KEEP_ALIVE, application
-from meshbox.serve.listeners import BACKLOG
+from meshbox.serve.listeners import ACCEPTED_AT_ONCE, BACKLOG
 
 SHUTDOWN_PATIENCE = 1.0
 """Seconds that requests which are being answered get at the end."""
@@ -36,7 +36,8 @@ class Sites:
 
     async def serve(self, routes: Routes, listener: socket.socket) -> None:
         runner = await self._runner(routes)
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await web.SockSite(runner, listener, backlog=ACCEPTED_AT_ONCE).start()
+        listener.listen(BACKLOG)
 
     async def close(self) -> None:
         for runner in self._runners:
