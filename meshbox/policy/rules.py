@@ -122,10 +122,20 @@ class Table:
         of a new one: the rest of the sets is carried over."""
         device = resolver.index.devices.get(device_id)
 
+        known: dict[str, bool] = {}
+
         def is_meant(selectors: Selectors) -> bool:
-            return device is not None and any(
-                selector.kind in IDENTITIES and resolver.matches(selector, device) for selector in selectors
-            )
+            # Hundreds of sources share a few dozen selectors, and most of them do not mean this device.
+            if device is None:
+                return False
+            for selector in selectors:
+                found = known.get(selector.text)
+                if found is None:
+                    is_identity = selector.kind in IDENTITIES
+                    found = known[selector.text] = is_identity and resolver.matches(selector, device)
+                if found:
+                    return True
+            return False
 
         new: Table = object.__new__(Table)
         new.resolver = resolver

@@ -85,9 +85,12 @@ class Source:
         """The same source once one device, which routes nothing, came, went or changed; `is_meant` says
         whether it is there now and meant by identity."""
         device = index.devices.get(device_id)
-        is_covered = is_meant or (
+        is_covered = is_meant or bool(
             device is not None
-            and (self.is_all or any(self._has(int(one), one.version) for one in device.addresses))
+            and (
+                self.is_all
+                or (self.literals and any(self._has(int(one), one.version) for one in device.addresses))
+            )
         )
         own = bit(device_id)
         if not is_covered and not (self.nodes | self.covered) & own:

@@ -110,6 +110,7 @@ class Bed(Lab):
     def __init__(self, *, public: bool = True) -> None:
         super().__init__(tls=public)
         self.machines: dict[str, Machine] = {}
+        self.hosts: dict[str, Host] = {}
         self._daemons: list[Daemon] = []
 
     def machine(
@@ -135,6 +136,7 @@ class Bed(Lab):
         """A host of the laboratory's own with the real file system."""
         host: Host = self._keep(Host(name, self.directory / name))
         self.cables[name] = self.backbone.plug(host, self.network[number])
+        self.hosts[name] = host
         return host
 
     def serve_mirror(self, ours: Path | None = None) -> None:

@@ -87,6 +87,22 @@ def test_from_the_signed_repository_in_and_out(private_bed: Bed, machine: Machin
     assert everything(machine) - before == set()
 
 
+def test_a_relay_alone_serves_without_a_network_of_its_own(private_bed: Bed, machine: Machine) -> None:
+    machine.run(*INSTALL, "meshbox-derp")
+    settings = "hostnames: [10.99.0.2]\nadmission: {mode: all, open_to_everybody: true}\n"
+    machine.run("tee", "/etc/meshbox/derp.d/50-local.yaml", stdin=settings)
+    machine.sh("cd /usr/lib/systemd/system; systemctl start $(ls meshbox-derp*.socket) meshbox-derp.service")
+    assert machine.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478"}
+    outside = private_bed.hosts["mirror"]
+    for url in ("https://10.99.0.2/derp/probe", "http://10.99.0.2/generate_204"):
+        assert outside.run("curl", "-fsk", url, check=False).code == 0
+    pid = machine.sh("systemctl show -P MainPID meshbox-derp")
+    links = machine.run("nsenter", "-t", pid, "-n", "ip", "-o", "link").out.splitlines()
+    assert len(links) == 1 and " lo: " in links[0]
+    machine.run("apt-get", "purge", "-y", "meshbox-derp", "meshbox-common")
+    assert machine.listening() == {"tcp/22"} and machine.failed_units() == []
+
+
 def test_two_official_clients_join_what_was_installed(machine: Machine) -> None:
     machine.run(*INSTALL, "meshbox")
     machine.put(ROOT / "packaging/debian/tests/join", "/srv")
