@@ -12,7 +12,8 @@ from tests.world.clients import Client
 from tests.world.net import Guests, Net
 from tests.world.process import eventually
 
-WITHIN = 2.0
+WITHIN = 3.0
+"""Seconds: two that are promised, and one for a test machine that has other things to do."""
 PORT = 8000
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7).close()"
 

@@ -78,19 +78,19 @@ def test_a_lan_is_reached_once_its_route_is_approved_and_until_it_is_withdrawn(o
 
 def test_another_router_takes_over_and_keeps_the_route(office: Office) -> None:
     net = office.net
-    first, second = office.gateway("first"), office.gateway("second")
-    for name in ("first", "second"):
+    first, second = office.gateway("carrier"), office.gateway("deputy")
+    for name in ("carrier", "deputy"):
         net.server.admin("routes", "approve", name)
-    assert office.state("first") == {"primary"} and office.state("second") == {"standby"}
+    assert office.state("carrier") == {"primary"} and office.state("deputy") == {"standby"}
     assert net.ana.fetch(office.page, within=20) == "printed"
     first.kill()
-    eventually(lambda: office.state("second") == {"primary"}, 15, "the second router carries the route")
+    eventually(lambda: office.state("deputy") == {"primary"}, 15, "the second router carries the route")
     assert net.ana.fetch(office.page, within=15) == "printed"
     first.start()
-    net.ana.sees("first", online=True)
-    assert office.state("second") == {"primary"}, "it does not go back: that would break connections again"
+    net.ana.sees("carrier", online=True)
+    assert office.state("deputy") == {"primary"}, "it does not go back: that would break connections again"
     second.kill()
-    eventually(lambda: office.state("first") == {"primary"}, 15, "the first router carries the route again")
+    eventually(lambda: office.state("carrier") == {"primary"}, 15, "the first router carries the route again")
     assert net.ana.fetch(office.page, within=15) == "printed"
 
 
