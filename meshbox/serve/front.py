@@ -16,6 +16,7 @@ from typing import cast
 
 from meshbox.errors import PeerError
 from meshbox.serve.guard import Guard, Seat, peer_of
+from meshbox.serve.halfclose import half_close
 from meshbox.serve.head import RequestHead, client_address, parse_head, short_answer
 
 Upgrade = Callable[[asyncio.Transport, RequestHead, bytes], None]
@@ -115,6 +116,6 @@ class Front(asyncio.Protocol):
         self._transport.write(short_answer(status, text))
         if self._transport.can_write_eof():
             self._doors.guard.allow(self._transport, LINGER, "refused_head", self._doors.clock())
-            self._transport.write_eof()
+            half_close(self._transport)
         else:
             self._transport.close()

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from meshbox.serve.halfclose import half_close
 from meshbox.serve.head import short_answer
 
 HANDSHAKE_DEADLINE = 10.0
@@ -352,7 +353,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         else:
             if self._paused:
                 self._outer.resume_reading()
-            self._outer.write_eof()
+            half_close(self._outer)
         self._unsent = self._outer.get_write_buffer_size()
         self._timer = asyncio.get_running_loop().call_later(LINGER, self._give_up_lingering)
 
