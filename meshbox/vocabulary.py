@@ -190,6 +190,12 @@ EVENTS: dict[str, Event] = {
         "A fetched map and a file do not fit together, for instance because two nodes have one name. The map "
         "before stays in force.",
     ),
+    "derp_pin_not_kept": Event(
+        "warning",
+        "what the relay says of its certificate cannot be kept in {path}: {reason}",
+        "After the next start clients may be told of no relay for a moment, and those who talk through it "
+        "lose packets. Look at the space and the permissions of the state directory.",
+    ),
     "derp_push_refused": Event(
         "warning",
         "a push to this relay from {peer_ip} showed a wrong token",

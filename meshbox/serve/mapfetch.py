@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 
 from meshbox import log
+from meshbox.durable import write_whole
 from meshbox.errors import Invalid
 from meshbox.wire.derpmap import DOCUMENT_LIMIT, DerpMap, parse_json
 
@@ -86,13 +86,8 @@ class MapFetcher:
 
     def _keep_file(self, url: str, document: bytes) -> None:
         path = self._file(url)
-        fresh = path.with_name(path.name + ".new")
         try:
-            with fresh.open("wb") as file:
-                file.write(document)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
+            write_whole(path, document)
         except OSError as error:
             log.emit_limited("derp_map_not_kept", url, path=str(path), reason=error.strerror)
 

@@ -2,10 +2,16 @@
 
 The map is put together from fetched maps, files and our own relay, and again when any of them changes. A
 map that cannot be put together (two nodes of one name) leaves the old one in force.
+
+A client whose relay is missing from the map hangs up there at once. So a map must never lack the relay only
+because this server has just started: what the relay said of itself is kept, and when nothing is, the server
+opens its doors a moment later.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -17,9 +23,14 @@ from meshbox.serve.core import Core
 from meshbox.serve.derppush import Pusher
 from meshbox.serve.mapfetch import MapFetcher
 from meshbox.serve.relaymap import relay_map
+from meshbox.serve.relaypin import KeptPin
 from meshbox.serve.relayroom import RelayIdentity, relay_identity
 from meshbox.wire.derpmap import PIN, DerpMap
 from meshbox.wire.gojson import Json
+
+FIRST_WORD = 2.0
+"""Seconds to wait for what our own relay says of itself, when no earlier run has heard it. A relay on this
+machine answers within milliseconds, unless it is not there."""
 
 
 class Relays:
@@ -32,7 +43,11 @@ class Relays:
         self._pin: str | None = self.identity.pin if self.identity is not None else None
         self._fetcher = MapFetcher(config.derp.urls, config.state_dir, self._renew)
         self._pusher: Pusher | None = None
+        self._spoken = asyncio.Event()
         self._set_map: Callable[[DerpMap], None] = lambda derp_map: None
+        self._kept = KeptPin(config.state_dir)
+        if self._pin is None and config.derp.server.separate and config.derp.push:
+            self._pin = self._kept.recall(config.derp.push[0])
         token_path = config.derp.push_token_path
         self._token = read_token(token_path).reveal() if token_path is not None else ""
 
@@ -53,6 +68,13 @@ class Relays:
             self._pusher = Pusher(core.tailnet, core.wall, os.urandom(8).hex(), self._told)
             self._pusher.start(derp.push, self._token)
 
+    async def introduced(self) -> None:
+        """Wait a moment for what our separate relay says of itself, if no run before has heard it."""
+        derp = self._config.derp
+        if derp.server.separate and derp.push and self._pin is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._spoken.wait(), FIRST_WORD)
+
     def close(self) -> None:
         self._fetcher.close()
         if self._pusher is not None:
@@ -65,7 +87,9 @@ class Relays:
             return
         if pin != self._pin and (not pin or pin.startswith(PIN)):
             self._pin = pin
+            self._kept.keep(place, pin)
             self._renew()
+        self._spoken.set()
 
     def _renew(self) -> None:
         try:

@@ -7,7 +7,6 @@ its files cannot be used.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from meshbox.durable import write_whole
 from meshbox.errors import CertificateError
 from meshbox.serve.certificates import Certificate
 from meshbox.wire.keys import NodeKey
@@ -46,8 +46,8 @@ def self_signed(
     cert, key = _make(wanted, datetime.fromtimestamp(now, UTC))
     try:
         # The key first: a certificate without its key is found out and made again.
-        _write(key_path, key)
-        _write(cert_path, cert)
+        write_whole(key_path, key)
+        write_whole(cert_path, cert)
     except OSError as error:
         raise CertificateError(
             f"cannot keep a self-signed certificate in {state_dir}: {error.strerror}"
@@ -91,14 +91,3 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing, readable for us alone."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(content)
-        os.fsync(descriptor)
-    fresh.replace(path)

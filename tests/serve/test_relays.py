@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from meshbox.config import load
+from meshbox.serve import relays
 from meshbox.serve.relays import Relays
+from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.keys import NodeKey
 from tests.fake.server import serving, write_config
 from tests.serve.derpdaemon import RelayHome
@@ -27,12 +30,39 @@ async def test_a_separate_relay_is_told_who_is_admitted_and_tells_its_pin(tmp_pa
     async with RelayHome(tmp_path) as relay:
         path = write_config(tmp_path / "control", derp=separate(relay))
         async with serving(path) as server:
-            await until(lambda: server.tailnet.derp_map.regions != ())
+            # There before the first client can ask: without its relay in the map a client hangs up there.
             (node,) = server.tailnet.derp_map.regions[0].nodes
             assert (node.cert_name, node.derp_port, node.ipv4) == (relay.daemon.pin, 8443, "192.0.2.7")
             joined = await server.joined("laptop")
             key = NodeKey.parse(joined.node_key)
             await until(lambda: relay.daemon.gate.admits(key))
+
+
+async def test_what_the_relay_said_is_known_after_a_restart_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "control").mkdir()
+    async with RelayHome(tmp_path) as relay:
+        path = write_config(tmp_path / "control", derp=separate(relay))
+        async with serving(path) as server:
+            before = server.tailnet.derp_map
+    monkeypatch.setattr(relays, "FIRST_WORD", 60.0)
+    async with serving(path) as server:
+        assert server.tailnet.derp_map == before != DerpMap()
+
+
+async def test_another_relay_is_not_taken_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "FIRST_WORD", 0.1)
+    (tmp_path / "control").mkdir()
+    async with RelayHome(tmp_path) as relay:
+        derp = separate(relay)
+        async with serving(write_config(tmp_path / "control", derp=derp)) as server:
+            assert server.tailnet.derp_map.regions
+        derp["push"] = [str(tmp_path / "nobody.sock")]
+        async with serving(write_config(tmp_path / "control", derp=derp)) as server:
+            assert not server.tailnet.derp_map.regions
 
 
 async def test_a_fetched_map_reaches_the_clients_and_files_go_over_it(tmp_path: Path) -> None:

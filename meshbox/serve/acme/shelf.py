@@ -10,13 +10,13 @@ All are 0600 and appear whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from meshbox.durable import write_whole
 from meshbox.errors import CertificateError, Malformed
 from meshbox.wire.acme.jws import AccountKey
 
@@ -60,7 +60,7 @@ class Shelf:
             pem = path.read_bytes() if path.exists() else b""
             if not pem:
                 pem = private_pem(ec.generate_private_key(ec.SECP256R1()))
-                self._write(path, pem)
+                write_whole(path, pem)
         except OSError as error:
             raise CertificateError(f"cannot use {path}: {error.strerror}") from None
         try:
@@ -80,21 +80,11 @@ class Shelf:
 
     def keep_standing(self, standing: Standing) -> None:
         """Raises OSError."""
-        self._write(self.directory / STANDING, json.dumps(asdict(standing)).encode())
+        write_whole(self.directory / STANDING, json.dumps(asdict(standing)).encode())
 
     def keep_certificate(self, key: ec.EllipticCurvePrivateKey, chain: bytes) -> None:
         """Raises OSError."""
-        self._write(self.certificate, private_pem(key) + chain)
-
-    def _write(self, path: Path, content: bytes) -> None:
-        draft = path.with_name(path.name + ".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        draft.replace(path)
+        write_whole(self.certificate, private_pem(key) + chain)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
