@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run all tests, after installing what they need: Debian's network tools, Go, the official clients, and images of
-# machines to boot. Arguments go to pytest. What cannot run here is said at the beginning and at the end, and with
+# machines to boot. Arguments go to pytest; without any, three processes share the tests. What cannot run here is said at the beginning and at the end, and with
 # CI=true it is a failure.
 set -eu
 
@@ -9,6 +9,7 @@ cd "$root"
 . scripts/packages.sh
 . scripts/laboratory.sh
 . scripts/appliance.sh
+. scripts/lanes.sh
 
 cannot() {
     say "!! $1 CANNOT RUN HERE: $why."
@@ -33,7 +34,11 @@ if [ -n "$left_out" ]; then
 elif ! appliance_ready; then
     cannot "The tests of the appliance" appliance
 fi
-[ -n "$left_out" ] || exec .venv/bin/python -m pytest "$@"
+if [ -z "$left_out" ]; then
+    [ $# -eq 0 ] || exec .venv/bin/python -m pytest "$@"
+    run_lanes
+    exit
+fi
 
 if [ "$(id -u)" != 0 ]; then
     left_out="$left_out and not root"

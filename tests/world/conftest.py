@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.clients import VERSIONS, Build
+from tests.world.clients import NEWEST, VERSIONS, Build
 from tests.world.lab import Lab
 from tests.world.net import Guests, Net, keep, open_labs
 
@@ -56,16 +56,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if HERE not in item.path.parents:
             continue
         item.add_marker("world")
+        if client_of(item) not in (None, NEWEST):
+            item.add_marker("older")
         if os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
 
 
 def is_for_its_client(item: pytest.Item) -> bool:
     """Does this test run with the client version it is paired with?"""
-    called = getattr(item, "callspec", None)
-    if HERE not in item.path.parents or called is None or called.params.get("version") != OLDEST:
+    if HERE not in item.path.parents or client_of(item) != OLDEST:
         return True
     return item.path.stem.removeprefix("test_") in WITH_OLDEST
+
+
+def client_of(item: pytest.Item) -> str | None:
+    """The client version that the test is paired with, if it is with one."""
+    called = getattr(item, "callspec", None)
+    return None if called is None else called.params.get("version")
 
 
 @pytest.hookimpl(hookwrapper=True)
