@@ -27,8 +27,8 @@ LOAD = Path(__file__).with_name("load.py")
 AIM = 300.0
 """Seconds from a bare machine to two connected clients."""
 
-PREVIOUS = "4be278e7dc1c"
-"""The commit whose packages are upgraded from."""
+PREVIOUS = "0929dd72d1e2"
+"""The commit whose packages are upgraded from: the first whose own restarts cost its clients no relay."""
 
 SCAN = """
 import concurrent.futures, socket, sys
