@@ -157,8 +157,10 @@ class RelayDaemon:
 
     async def _open_clients(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
-        fallback = await self._sites.protocol_factory([*self._pages(), *self._remote_feed()])
-        doors = Doors({"/derp": self.derp.upgrade}, fallback, self.guard, loop.time)
+        upgrades = {"/derp": self.derp.upgrade}
+        pages = [*self._pages(), *self._remote_feed()]
+        fallback = await self._sites.protocol_factory(pages, self.guard, upgrades)
+        doors = Doors(upgrades, fallback, self.guard, loop.time)
         certificate = self._certificate
 
         def front() -> asyncio.BaseProtocol:
@@ -189,7 +191,7 @@ class RelayDaemon:
         listeners = self._listeners("http", self.config.http_listen, "http_listen")
         if not listeners:
             return
-        fallback = await self._sites.protocol_factory(derphttp.plain_routes())
+        fallback = await self._sites.protocol_factory(derphttp.plain_routes(), self.guard)
         doors = Doors({}, fallback, self.guard, loop.time)
         for listener in listeners:
             self._servers.append(await serve_on(listener, lambda: Front(doors)))
