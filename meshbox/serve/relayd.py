@@ -22,6 +22,7 @@ from collections.abc import Callable
 from meshbox import __version__, log
 from meshbox.config.network import Address
 from meshbox.config.relay import RelayConfig, is_loopback
+from meshbox.config.rules import HTTP_PORT
 from meshbox.secrets import hash_secret, load_or_create_key, read_token
 from meshbox.serve import derphttp, tls
 from meshbox.serve.bootstrap import BootstrapNames
@@ -149,6 +150,7 @@ class RelayDaemon:
             stun=lambda: self._stun.counters if self._stun is not None else StunCounters(),
             mesh=lambda: self._mesh,
             pin=lambda: self.pin,
+            port80=lambda: self.ports.get("http_listen") == HTTP_PORT,
             admission=self.config.admission.mode,
             started_at=time.time(),
         )
