@@ -484,6 +484,13 @@ EVENTS: dict[str, Event] = {
         "The policy wants a person to confirm this login. Look at `meshbox ssh list` and confirm with "
         "`meshbox ssh approve`, or let it expire.",
     ),
+    "ssh_not_recorded": Event(
+        "warning",
+        "a login to {node} by {what} was not recorded ({why}): {reason}",
+        "The policy wants logins there recorded, and the node reached no recorder. rejected: the session did "
+        "not begin; terminated: it was ended; unrecorded: it goes on, since the rule has no enforceRecorder. "
+        "See whether the recorder runs, and whether the policy lets the node reach it on port 80.",
+    ),
     "tunnel_dropped": Event(
         "warning",
         "a tunnel from {peer_ip} was dropped: {reason}",
