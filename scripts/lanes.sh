@@ -10,8 +10,8 @@ run_lanes() {
     trap 'exit 130' INT TERM
     lane_ids="" watch_id="" failed=""
     start_lane newest -m "world and not older"
-    start_lane older -m "older"
-    start_lane rest -m "not world"
+    start_lane older -m "older or appliance"
+    start_lane rest -m "not world and not appliance"
     watch_lanes &
     watch_id=$!
     for lane in $lanes; do

@@ -42,15 +42,20 @@ class Operator:
         return ["-i", str(self.key), "-o", "StrictHostKeyChecking=accept-new",
                 "-o", f"UserKnownHostsFile={self.home}/known_hosts"]  # fmt: skip
 
-    def play(self, book: str, address: str, *words: str, check: bool = True, **variables: Any) -> Outcome:
-        """`ansible-playbook BOOK` against the machine at the address."""
+    def play(
+        self, book: str, address: str, *words: str, check: bool = True, relay: str = "", **variables: Any
+    ) -> Outcome:
+        """`ansible-playbook BOOK` against the machine at the address, and another one for the relay."""
         host = {
             "ansible_host": address,
             "ansible_user": "root",
             "ansible_ssh_common_args": " ".join(self.ssh()),
         }
+        everybody: dict[str, Any] = {"hosts": {"vps": host}, "vars": variables}
+        if relay:
+            everybody["children"] = {"relays": {"hosts": {"derp": {**host, "ansible_host": relay}}}}
         inventory = self.home / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"vps": {**host, **variables}}}}))
+        inventory.write_text(yaml.safe_dump({"all": everybody}))
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), *words]
         return run(
             self.host.inside([*command, str(ANSIBLE / book)]), timeout=400, check=check, env=self.environment
@@ -58,7 +63,7 @@ class Operator:
 
 
 def changed(outcome: Outcome) -> int:
-    """How many tasks changed something, from the recap."""
-    found = re.search(r"changed=(\d+)", outcome.out)
+    """How many tasks changed something, on all machines, from the recap."""
+    found = re.findall(r"changed=(\d+)", outcome.out)
     assert found, outcome.text
-    return int(found[1])
+    return sum(map(int, found))

@@ -17,6 +17,7 @@ import pytest
 from tests.appliance.bed import Bed, Server, packages
 from tests.appliance.figures import measured
 from tests.appliance.machine import Machine
+from tests.appliance.pages import ELSEWHERE, PAGES, commands, elsewhere
 from tests.world.clients import NEWEST, Client
 from tests.world.process import Daemon, eventually
 
@@ -117,6 +118,19 @@ def test_setup_asks_two_things_and_prints_the_line(private_bed: Bed, vps: Machin
 def test_it_says_where_each_setting_comes_from(vps: Machine) -> None:
     shown = vps.run("meshbox", "config", "show", "--origin").out
     assert "# /etc/meshbox/conf.d/10-setup.yaml, line 3" in shown and "# default" in shown
+
+
+def test_what_the_pages_say_can_be_typed(vps: Machine) -> None:
+    written = [(page, command) for page in PAGES for command in commands(page)]
+    assert {elsewhere(command) for _, command in written} == {*ELSEWHERE, None}, "all of the list is needed"
+    for page, command in written:
+        if elsewhere(command) is None:
+            said = vps.run("sh", "-ec", command.replace("[ARCHIVE]", ""), check=False)
+            assert said.code == 0, f"docs/{page}.md: {command}\n{said.text}"
+        if command.startswith("systemctl stop"):
+            vps.sh("systemctl start meshbox.socket meshbox-stun.socket meshbox.service")
+    assert "level: debug" in vps.run("meshbox", "config", "show").out
+    vps.sh("rm /etc/meshbox/conf.d/70-local.yaml; systemctl reload meshbox; meshbox users delete ana --yes")
 
 
 def test_an_ordinary_user_is_told_how_to_become_administrator(vps: Machine) -> None:
@@ -227,7 +241,7 @@ def test_a_database_of_a_newer_version_is_refused_with_the_way_back(vps: Machine
         vps.run("python3", "-c", "import sqlite3, sys; db = sqlite3.connect('/var/lib/meshbox/db.sqlite'); "
                 "db.execute(sys.argv[1]); db.commit()", statement)  # fmt: skip
 
-    vps.run("systemctl", "stop", "meshbox.service", "meshbox.socket", "meshbox-stun.socket")
+    vps.run("systemctl", "stop", "meshbox-stun.socket", "meshbox.socket", "meshbox.service")
     schema("INSERT INTO schema_version VALUES (999, 'future', 0, '9.9.9')")
     assert vps.run("systemctl", "start", "meshbox.service", check=False).code != 0
     assert "install meshbox 9.9.9 or newer again" in vps.journal("meshbox")

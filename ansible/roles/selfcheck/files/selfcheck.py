@@ -1,4 +1,4 @@
-"""`python selfcheck.py HOST [--ca=FILE] [--closed=PORT]`: the server from outside, as clients will see it.
+"""`python selfcheck.py HOST [--ca=FILE] [--closed=PORT] [--relay=HOST]`: the server as clients will see it.
 
 One line per look, `ok` or `FAILED` with the reason and the way out; ends with 1 when one failed. Standard
 library only: it runs wherever ansible-playbook does.
@@ -39,8 +39,9 @@ def status(answer: str, *wanted: str) -> str:
 class Look:
     """What is looked at; each method returns a few words or raises OSError."""
 
-    def __init__(self, host: str, authority: str) -> None:
+    def __init__(self, host: str, authority: str, relay: str) -> None:
         self.host = host
+        self.relay = relay or host
         self.tls = ssl.create_default_context(cafile=authority or None)
 
     def _secure(self, name: str = "") -> ssl.SSLSocket:
@@ -84,7 +85,7 @@ class Look:
         software = b"\x80\x22\x00\x08tailnode"
         body = b"\x00\x01" + (len(software) + 8).to_bytes(2, "big") + MAGIC_COOKIE + transaction + software
         body += b"\x80\x28\x00\x04" + (_crc(body) ^ 0x5354554E).to_bytes(4, "big")
-        family, kind, proto, _, address = socket.getaddrinfo(self.host, 3478, type=socket.SOCK_DGRAM)[0]
+        family, kind, proto, _, address = socket.getaddrinfo(self.relay, 3478, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind, proto) as sock:
             sock.settimeout(2)
             for _ in range(3):
@@ -115,8 +116,9 @@ def main() -> int:
     parser.add_argument("host")
     parser.add_argument("--ca", default="")
     parser.add_argument("--closed", type=int, default=0)
+    parser.add_argument("--relay", default="", help="where the relay is, when it has a host of its own")
     given = parser.parse_args()
-    look = Look(given.host, given.ca)
+    look = Look(given.host, given.ca, given.relay)
     looks: dict[str, Callable[[], str]] = {
         "certificate": look.certificate,
         "control": look.control,
