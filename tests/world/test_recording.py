@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def studio(net: Net, guests: Guests) -> Iterator[Studio]:
     made = Studio(net, server, keeper, recorder, directory / "session.cast")
     made.start()
     yield made
-    recorder.stop()
+    recorder.stop(signal.SIGKILL)
     net.put_policy()
 
 
@@ -80,7 +81,7 @@ def test_sessions_are_recorded_and_without_a_recorder_as_the_rule_says(studio: S
     head = json.loads(studio.cast.read_text().splitlines()[0])
     assert head["version"] == 2 and head["sshUser"] == "root" and head["srcNode"].startswith("ana")
 
-    studio.recorder.stop()
+    studio.recorder.stop(signal.SIGKILL)
     assert "unheard" in studio.log_in("unheard")
     eventually(lambda: studio.heard("root from ana unrecorded"), 5, "the server hears of it")
 
