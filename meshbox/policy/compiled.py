@@ -151,7 +151,7 @@ class Compiled:
         for before, rule in zip(old.table.rules, self.table.rules, strict=True):
             if isinstance(rule, SelfRule):
                 has_self = True
-            elif (before.source.nodes | rule.source.nodes) >> device_id & 1:
+            elif before is not rule and (before.source.nodes | rule.source.nodes) >> device_id & 1:
                 found |= rule.receivers
         if has_self:
             found |= _siblings(old.index, device_id) | _siblings(self.index, device_id)
