@@ -35,7 +35,8 @@ class Compiled:
         self.affected: View = self.index.everyone
         """The devices whose filter or SSH rules may differ from those of the snapshot before this one."""
         self._filters: dict[int, list[JsonRule]] = {}
-        self._ipv4: dict[int, bool] = {}
+        self._ipv4: dict[int, bool] | None = {} if switches_ipv4(self.document) else None
+        """None: every device has IPv4, and need not be asked."""
 
     # What one device is sent
 
@@ -76,7 +77,7 @@ class Compiled:
         return peer_caps(self.index.devices[device_id])
 
     def has_ipv4(self, device_id: int) -> bool:
-        if not switches_ipv4(self.document):
+        if self._ipv4 is None:
             return True
         found = self._ipv4.get(device_id)
         if found is None:

@@ -133,9 +133,13 @@ class Changes:
         affected = 0
         # From the newest backwards: a deque is slow in its middle.
         for entry in islice(reversed(self._entries), count):
-            common |= entry.common
-            affected |= entry.affected
             if entry.node_id:
-                nodes[entry.node_id] = nodes.get(entry.node_id, Fact(0)) | entry.facts
+                # Flags of an enum are slow to join; most nodes have one entry.
+                known = nodes.get(entry.node_id)
+                nodes[entry.node_id] = entry.facts if known is None else known | entry.facts
+            elif entry.affected:
+                affected |= entry.affected
+            else:
+                common |= entry.common
         kinds = (Common.POLICY, Common.USERS, Common.HINTS)
         return Dirty(nodes, common, affected, *(bool(common & kind) for kind in kinds))

@@ -79,9 +79,10 @@ class Enforcement:
     def outlook(self, viewer: int) -> Outlook:
         """What a node is shown of the others; NOTHING for one that is not let in."""
         compiled = self.compiled
-        if self._outlooks is None:
-            self._outlooks = Outlooks(compiled, self._interned)
-        return self._outlooks.of(viewer)
+        outlooks = self._outlooks
+        if outlooks is None:
+            outlooks = self._outlooks = Outlooks(compiled, self._interned)
+        return outlooks.of(viewer)
 
     def self_caps(self, node_id: int) -> Caps:
         """What the policy gives the node; nothing to one that is not let in."""
@@ -158,6 +159,9 @@ class Enforcement:
         return waiting | {one for one, device in touched.items() if device is not None and device.routes}
 
     def _adopt(self, compiled: Compiled) -> Compiled:
+        if compiled is self._compiled:
+            # A node became another in nothing that a rule looks at.
+            return compiled
         self._compiled = compiled
         self._outlooks = None
         index = compiled.index
