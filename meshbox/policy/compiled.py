@@ -13,7 +13,7 @@ from functools import cached_property
 from meshbox.policy.approve import approved_routes
 from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps, switches_ipv4
 from meshbox.policy.document import EMPTY, Document
-from meshbox.policy.filter import JsonRule, filter_for, own_devices
+from meshbox.policy.filter import JsonRule, own_devices, placed_rules
 from meshbox.policy.index import Index
 from meshbox.policy.resolve import Resolver
 from meshbox.policy.routeview import RouteView, Shown
@@ -50,8 +50,12 @@ class Compiled:
         """PacketFilter."""
         found = self._filters.get(device_id)
         if found is None:
-            found = self._filters[device_id] = filter_for(self.table, device_id)
+            found = self._filters[device_id] = [rule for _, rule in self.placed_rules(device_id)]
         return found
+
+    def placed_rules(self, device_id: int) -> list[tuple[int, JsonRule]]:
+        """PacketFilter with the place of each rule in the policy, ascending. Not kept."""
+        return placed_rules(self.table, device_id, self.visibility.received(device_id))
 
     @cached_property
     def routes(self) -> RouteView:

@@ -110,6 +110,8 @@ class Table:
         self._texts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._numbers: dict[int, tuple[tuple[str, ...], int]] = {}
         self.rules: tuple[AnyRule, ...] = tuple(self._build())
+        self.plain = tuple(at for at, rule in enumerate(self.rules) if isinstance(rule, Rule))
+        self.to_self = tuple(at for at, rule in enumerate(self.rules) if isinstance(rule, SelfRule))
 
     @property
     def can_follow(self) -> bool:
@@ -153,6 +155,7 @@ class Table:
             if moved is not dest:
                 new._dests[selector] = dests[id(dest)] = moved
         new.rules = tuple([new._follow(rule, sources, dests) for rule in self.rules])
+        new.plain, new.to_self = self.plain, self.to_self
         return new
 
     def _follow(self, rule: AnyRule, sources: Mapping[int, Source], dests: Mapping[int, Dest]) -> AnyRule:

@@ -55,6 +55,7 @@ class Visibility:
         """The last ones since a compile, of `_count`."""
         self._count = 0
         self._classes: dict[int, Class] | None = None
+        self._received: dict[str, tuple[int, ...]] = {}
 
     def view(self, device_id: int) -> View:
         """The devices this one sees, itself not among them."""
@@ -77,6 +78,14 @@ class Visibility:
         """How the device stands to the plain rules, as policy/routeview.py reads it."""
         return int(self.class_of(device_id)[0][::-1] or "0", 2)
 
+    def received(self, device_id: int) -> tuple[int, ...]:
+        """The plain rules that the device is a receiver of, by their number, ascending."""
+        mark = self.class_of(device_id)[0]
+        found = self._received.get(mark)
+        if found is None:
+            found = self._received[mark] = tuple(n for n, digit in enumerate(mark[1::2]) if digit == "1")
+        return found
+
     def class_of(self, device_id: int) -> Class:
         if self._classes is None:
             self._classes = self._classify()
@@ -92,7 +101,7 @@ class Visibility:
             return
         self._classes = dict(old._classes)
         self._classes.pop(device_id, None)
-        self._views = dict(old._views)
+        self._views, self._received = dict(old._views), old._received
         self._count = old._count + 1
         seen = 0
         if device_id in self.index.devices:

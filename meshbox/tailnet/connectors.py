@@ -50,7 +50,9 @@ class Connectors:
             # Those that are connectors no longer stay among them: sessions were told of them.
             self._view = view
             self._seen.update(ids(view))
-        return bool(self._seen) and any(dirty.nodes[one] & _MOVING for one in self._seen if one in dirty.nodes)
+        return bool(self._seen) and any(
+            dirty.nodes[one] & _MOVING for one in self._seen if one in dirty.nodes
+        )
 
     @property
     def exist(self) -> bool:
