@@ -154,9 +154,8 @@ class Index:
 
     def _is_routed(self, device: Device) -> bool:
         """Does an address of the device lie in a subnet route?"""
-        return any(
-            route.prefixlen and address in route for route in self.routers for address in device.addresses
-        )
+        addresses = device.addresses
+        return any(route.prefixlen and one in route for route in self.routers for one in addresses)
 
     def closure(self, nodes: View) -> View:
         """The devices, and the routers of a route in which one of them has its address. Seldom more than
