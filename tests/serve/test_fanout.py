@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from meshbox.serve import fanout
+from meshbox.serve.turns import Turns
 from tests.serve.plant import MemoryPlant
 
 
@@ -73,6 +74,26 @@ def test_rounds_use_a_quarter_of_a_core_and_a_lone_change_is_told_at_once(
     talker.report(3000)
     plant.run(fanout.SHORTEST_DELAY + 0.01)
     assert watcher.messages(), "after a quiet time nobody waits for a rest that is long over"
+
+
+def test_news_wait_for_those_in_line_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = MemoryPlant()
+    watcher, talker = plant.listening(1), plant.listening(2)
+    plant.run(5)
+    watcher.messages()
+    monkeypatch.setattr(Turns, "__len__", lambda self: 1)
+    talker.report(2000)
+    plant.run(fanout.PATIENCE - fanout.SHORTEST_DELAY)
+    assert watcher.messages() == []
+    talker.report(2001)
+    plant.run(2 * fanout.SHORTEST_DELAY)
+    assert ":2001" in str(watcher.messages()), "the first change counts, not the last"
+    talker.report(2002)
+    plant.run(2 * fanout.SHORTEST_DELAY)
+    assert watcher.messages() == []
+    monkeypatch.undo()
+    plant.run(fanout.SHORTEST_DELAY)
+    assert ":2002" in str(watcher.messages())
 
 
 def test_the_time_from_change_to_told_is_measured() -> None:
