@@ -165,9 +165,10 @@ class Compiled:
         return found
 
 
-def compile_policy(document: Document | None, world: World) -> Compiled:
-    """`document` None: no policy, everything is allowed."""
-    return Compiled(Resolver(EMPTY if document is None else document, world))
+def compile_policy(document: Document | None, world: World, index: Index | None = None) -> Compiled:
+    """`document` None: no policy, everything is allowed. `index`: of the devices, where it is known already;
+    those of the world are not looked at then."""
+    return Compiled(Resolver(EMPTY if document is None else document, world, index))
 
 
 def _routes_of(index: Index, device_id: int) -> bool:

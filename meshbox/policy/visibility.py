@@ -131,14 +131,13 @@ class Visibility:
         """All devices at once: the sets turned from one row per rule to one column per device."""
         devices = self.index.devices
         width = max(devices, default=0) + 1
-        rows = [format(side, f"0{width}b")[::-1] for side in chain.from_iterable(self.pairs)]
-        if not rows:
-            return {one: ("", self._user_of(one)) for one in devices}
-        return {
-            one: ("".join(column), self._user_of(one))
-            for one, column in enumerate(zip(*rows, strict=True))
-            if one in devices
-        }
+        rows = "".join(format(side, f"0{width}b")[::-1] for side in chain.from_iterable(self.pairs))
+        found: dict[int, Class] = {}
+        shared: dict[Class, Class] = {}
+        for one in devices:
+            own_class = rows[one::width], self._user_of(one)
+            found[one] = shared.setdefault(own_class, own_class)
+        return found
 
     def _user_of(self, device_id: int) -> int:
         device = self.index.devices[device_id]

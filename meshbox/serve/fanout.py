@@ -12,7 +12,7 @@ something, and telling each of the others so every 70 ms was most of what they c
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import thread_time
+from time import perf_counter, thread_time
 
 from meshbox.serve.core import Core
 from meshbox.serve.sessions import Session, Sessions
@@ -29,7 +29,9 @@ PATIENCE = 0.5
 """Seconds after a change from which its round no longer waits for those in line."""
 
 SLICE = 200
-"""Sessions told between two looks at the sockets: about 3 ms."""
+SLICE_SECONDS = 0.005
+"""Sessions told between two looks at the sockets, and for how long at most: usually 3 ms, but after a change
+of policy each gets a filter of its own."""
 
 
 class Fanout:
@@ -74,8 +76,11 @@ class Fanout:
         began = thread_time()
         now = self._core.wall()
         told, tell = self._round, self._sessions.tell
+        until = perf_counter() + SLICE_SECONDS
         for _ in range(min(SLICE, len(told))):
             tell(told.pop(), now)
+            if perf_counter() > until:
+                break
         self._spent += thread_time() - began
         if told:
             self._core.soon(self._slice)

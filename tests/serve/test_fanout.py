@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -47,6 +47,26 @@ def test_a_change_during_a_round_is_told_by_the_next_one(monkeypatch: pytest.Mon
     plant.run(2)
     for watcher in watchers[:3]:
         assert "203.0.113.5:5001" in str(watcher.messages())
+
+
+def test_a_slice_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = MemoryPlant()
+    watchers = [plant.listening(number) for number in range(1, 5)]
+    plant.run(5)
+    for watcher in watchers:
+        watcher.messages()
+    told: list[str] = []
+    seconds = count()
+    monkeypatch.setattr(fanout, "perf_counter", lambda: float(next(seconds)))
+    tell = plant.sessions.tell
+    monkeypatch.setattr(plant.sessions, "tell", lambda session, now: told.append("one") or tell(session, now))
+    soon = plant.core.soon
+    monkeypatch.setattr(plant.core, "soon", lambda work: told.append("look at sockets") or soon(work))
+    watchers[0].report(2000)
+    plant.run(fanout.SHORTEST_DELAY + 0.01)
+    assert told[:4] == ["one", "look at sockets", "one", "look at sockets"]
+    for watcher in watchers[1:]:
+        assert ":2000" in str(watcher.messages())
 
 
 def test_rounds_use_a_quarter_of_a_core_and_a_lone_change_is_told_at_once(
