@@ -14,7 +14,7 @@ from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
 
-_MOVING = Fact.ONLINE | Fact.WHOLE | Fact.SIGHT
+_MOVING = int(Fact.ONLINE | Fact.WHOLE | Fact.SIGHT)
 
 Resolvers = tuple[tuple[str, tuple[str, ...]], ...]
 """Domain -> URLs of the resolvers for it and for all below it."""

@@ -24,6 +24,9 @@ from meshbox.tailnet.peers import Peers
 
 MEMO_LIMIT = 256
 
+_SIGHT, _HOT, _RARE = int(Fact.SIGHT), int(Fact.HOT), int(Fact.RARE)
+_WHOLE = int(Fact.WHOLE | Fact.SIGHT)
+
 
 class Span(NamedTuple):
     """From what was told to what is: the identity of a delta. A tuple, because every session makes one in
@@ -90,13 +93,13 @@ class Deltas:
         for node_id, facts in dirty.nodes.items():
             if not view >> node_id & 1:
                 continue
-            is_new = bool(added >> node_id & 1) or bool(facts & Fact.SIGHT)
-            if facts & (Fact.WHOLE | Fact.SIGHT):
+            is_new = bool(added >> node_id & 1) or bool(facts & _SIGHT)
+            if facts & _WHOLE:
                 whole.add(node_id)
-            elif facts & Fact.RARE and node_id not in whole:
+            elif facts & _RARE and node_id not in whole:
                 rare.append(node_id)
             # A client that never had a LastSeen drops the one in a whole node; a patch sets it.
-            if facts & Fact.HOT and not is_new:
+            if facts & _HOT and not is_new:
                 hot.append(node_id)
         messages = [
             self._whole(sorted(whole), list(members(removed)) if removed else [], span.now, coding),
