@@ -90,6 +90,12 @@ EVENTS: dict[str, Event] = {
         "Somebody changed something, and the audit has it: who, what, on which object. `meshbox audit list` "
         "shows more of them, and is what counts: a log can be lost.",
     ),
+    "backup_copied": Event(
+        "info",
+        "backup {path} copied to {url}",
+        "The archive is in the restic repository of backup.offsite too, and what the rule of backup.keep_* "
+        "does not keep went from there.",
+    ),
     "backup_created": Event(
         "info",
         "backup {path} made: {bytes} bytes in {seconds} s",
@@ -105,7 +111,7 @@ EVENTS: dict[str, Event] = {
         "error",
         "backup {path} is only on this machine: {reason}",
         "The archive was made; its copy by restic failed with the words in the text. The next backup tries "
-        "again; `meshbox backup create` does it now.",
+        "again; `systemctl start meshbox-offsite` does it now.",
     ),
     "backup_restored": Event(
         "warning",

@@ -84,21 +84,26 @@ def create(options: Options, local: bool) -> None:
 
 @backup.add(name="copy")
 @click.argument("archive", required=False, metavar="[ARCHIVE]", type=click.Path(path_type=Path))
+@click.option("--if-configured", is_flag=True, help="Without a repository do nothing, and call that success.")
 @click.pass_obj
-def copy(options: Options, archive: Path | None) -> None:
+def copy(options: Options, archive: Path | None, if_configured: bool) -> None:
     """Copy an archive, the newest by default, into the repository of backup.offsite.
 
-    For a timer of its own: the process that makes backups then needs no network.
+    meshbox-offsite.service does it after each backup: the process that makes backups needs no network.
     """
     from meshbox.serve.backup.create import copy
+    from meshbox.serve.backup.offsite import without_password
     from meshbox.serve.backup.shelf import newest
 
     config, _ = _configuration(options)
+    if if_configured and not config.backup.offsite.repository:
+        return
     path = archive or newest(config)
     copy(config, path)
+    repository = without_password(config.backup.offsite.repository)
     if options.is_for_machines:
-        write_data(options, {"archive": str(path), "repository": config.backup.offsite.repository})
-    say(options, f"copied {path} to {config.backup.offsite.repository}")
+        write_data(options, {"archive": str(path), "repository": repository})
+    say(options, f"copied {path} to {repository}")
 
 
 @backup.add("ls", name="list")

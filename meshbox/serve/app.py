@@ -31,7 +31,7 @@ from meshbox.serve.front import Doors, Front
 from meshbox.serve.handover import HandOver
 from meshbox.serve.health import Health, Probes
 from meshbox.serve.limits import raise_descriptor_limit
-from meshbox.serve.listeners import Inherited, listen_tcp, listen_unix, serve_on
+from meshbox.serve.listeners import Inherited, listen_tcp, listen_unix, serve_on, stop_serving
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.policydesk import PolicyDesk
@@ -112,9 +112,7 @@ class App:
         self._tls_counters = tls.TlsCounters()
         self._relays: Relays | None = None
         self._started_at = time.time()
-        self._backups = Watch(
-            config.state_dir, lambda: self.config.backup.max_age, time.time, self._started_at
-        )
+        self._backups = Watch(config.state_dir, lambda: self.config.backup, time.time, self._started_at)
         self._tasks: set[asyncio.Task[None]] = set()
         self.ports: dict[str, int] = {}
         self.farewell = FAREWELL
@@ -306,8 +304,7 @@ class App:
 
     async def close(self) -> None:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
-        for server in self._servers:
-            server.close()
+        await stop_serving(self._servers)
         if self._tls is not None:
             self._tls.close()
         if self._handover is not None:

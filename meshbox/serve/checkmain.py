@@ -40,7 +40,9 @@ def main() -> int:
 
 
 def _give_way() -> None:
-    os.nice(NICE)
+    # A sandbox may forbid it (setpriority is one of systemd's @resources); the limits below still hold.
+    with contextlib.suppress(PermissionError):
+        os.nice(NICE)
     # At the first limit a signal of its own tells why; at the second it would be a plain kill.
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from meshbox.config import Address
@@ -205,3 +205,19 @@ async def serve_on(
     server = await asyncio.get_running_loop().create_server(factory, sock=listener, backlog=at_once)
     listener.listen(BACKLOG)
     return server
+
+
+async def stop_serving(servers: Collection[asyncio.Server]) -> None:
+    """Take no more connections, and keep those that were taken.
+
+    A server that is closed at once resets whom it accepted in the turn before: the connection's own task has
+    not run yet, and then finds its server closed. Those who wait in the kernel's queue are left to whoever
+    inherits the socket.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+    await asyncio.sleep(0)
+    for server in servers:
+        server.close()

@@ -41,6 +41,7 @@ from meshbox.serve.listeners import (
     listen_udp,
     listen_unix,
     serve_on,
+    stop_serving,
     tune_tcp,
 )
 from meshbox.serve.notify import ServiceManager
@@ -297,8 +298,7 @@ class RelayDaemon:
     async def close(self) -> None:
         """Stop listening, finish what was asked over HTTP, and only then end the connections: from there on
         they are without a relay until the next process listens."""
-        for server in self._servers:
-            server.close()
+        await stop_serving(self._servers)
         if self._takeover is not None:
             self._takeover.close()
         self._names.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.bed import Bed
+from tests.appliance.figures import MEASURED
 
 HERE = Path(__file__).parent
 _OPEN: list[Bed] = []
@@ -38,6 +39,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
     if report.failed and HERE in item.path.parents:
         for bed in _OPEN:
             report.sections.append(("machines", bed.report()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if MEASURED:
+        terminalreporter.section("measured on booted machines")
+        for line in MEASURED:
+            terminalreporter.line(line)
 
 
 def opened(bed: Bed) -> Iterator[Bed]:

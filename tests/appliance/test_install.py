@@ -15,13 +15,20 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.bed import Bed, Server, packages
+from tests.appliance.figures import measured
 from tests.appliance.machine import Machine
 from tests.world.clients import NEWEST, Client
 from tests.world.process import Daemon, eventually
 
 LINE = re.compile(r"^    (tailscale up --login-server \S+ --auth-key mb-auth-\w+-\w+)$", re.MULTILINE)
 INSTALL = "apt-get install -y --no-install-recommends"
-EXPOSURE = {"meshbox": 1.2, "meshbox-derp": 0.3, "meshbox-backup": 0.5, "meshbox-derp-refresh": 2.0}
+EXPOSURE = {
+    "meshbox": 1.2,
+    "meshbox-derp": 0.3,
+    "meshbox-backup": 0.5,
+    "meshbox-offsite": 1.2,
+    "meshbox-derp-refresh": 2.0,
+}
 LOAD = Path(__file__).with_name("load.py")
 
 
@@ -128,7 +135,7 @@ def test_a_restart_refuses_nobody(private_bed: Bed, vps: Machine, url: str, ana:
         vps.run("systemctl", "restart", "meshbox.service")
     eventually(lambda: not daemon.alive, 30, "the load ends")
     seen = json.loads(daemon.text())
-    print(f"three restarts: {seen}")
+    measured(f"three restarts: {seen}")
     assert seen["failures"] == {} and seen["answered"] > 100
 
 
@@ -144,6 +151,53 @@ def test_it_comes_back_from_a_kill_and_from_hanging(vps: Machine, ana: Client) -
     eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is back after hanging")
     vps.sh("rm -r /run/systemd/system/meshbox.service.d; systemctl daemon-reload; systemctl restart meshbox")
     ana.sees("ben", online=True, within=40)
+
+
+def test_a_policy_is_looked_through_inside_the_sandbox(vps: Machine, ana: Client) -> None:
+    open_to_all = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'
+    refused = vps.run(
+        "meshbox", "policy", "set", "-", stdin=open_to_all.replace("accept", "acept"), check=False
+    )
+    assert refused.code == 2 and "acept" in refused.err, refused.text
+    vps.run("meshbox", "policy", "set", "-", stdin=open_to_all)
+    assert vps.run("meshbox", "policy", "get").out.strip() == open_to_all
+    ana.ping("ben")
+
+
+def test_each_backup_is_copied_elsewhere_by_a_unit_with_a_network(private_bed: Bed, vps: Machine) -> None:
+    nas, place = private_bed.outpost("nas", 6), private_bed.directory / "nas" / "archives"
+    serve = ["rclone", "serve", "restic", "--addr", f"{private_bed.network[6]}:8000", "--user", "vps"]
+    private_bed.start("nas", nas, *serve, "--pass", "not-for-the-journal", str(place))
+    vps.run("apt-get", "install", "-y", "--no-install-recommends", "restic")
+    vps.sh("printf open-sesame | install -m 0640 -g meshbox /dev/stdin /etc/meshbox/restic-password")
+    repository = f"rest:http://vps:not-for-the-journal@{private_bed.network[6]}:8000/"
+    offsite = {"repository": repository, "password_path": "/etc/meshbox/restic-password"}
+    settings = json.dumps({"backup": {"offsite": offsite}})
+    vps.run("sh", "-c", "cat > /etc/meshbox/conf.d/60-offsite.yaml", stdin=settings)
+    vps.run("systemctl", "reload", "meshbox.service")
+
+    def backup() -> None:
+        vps.run("systemctl", "start", "meshbox-backup.service")
+
+    def copies() -> int:
+        return vps.journal("meshbox-offsite", 100).count(" copied to ")
+
+    backup()
+    eventually(lambda: copies() == 1, 30, "the copy is made")
+    listed = vps.sh(f"restic --repo {repository} --password-file /etc/meshbox/restic-password ls latest")
+    assert vps.sh("ls /var/lib/meshbox/backups/*.zst | tail -n 1") in listed
+    assert "not-for-the-journal" not in vps.journal("meshbox*", 1000)
+    vps.sh("echo shut-sesame > /etc/meshbox/restic-password")
+    backup()
+    eventually(
+        lambda: "not copied elsewhere" in vps.run("meshbox", "health", check=False).text, 30, "it shows"
+    )
+    assert vps.failed_units() == ["meshbox-offsite.service"]
+    vps.sh("rm /etc/meshbox/conf.d/60-offsite.yaml /etc/meshbox/restic-password")
+    vps.sh("systemctl reset-failed; systemctl reload meshbox")
+    backup()
+    eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 15, "it is well again")
+    assert vps.failed_units() == []
 
 
 def test_a_full_disk_loses_nothing_and_takes_nothing_down(vps: Machine, ana: Client) -> None:
@@ -162,7 +216,7 @@ def test_a_reboot(vps: Machine, ana: Client) -> None:
     began = time.monotonic()
     vps.reboot()
     eventually(lambda: vps.run("meshbox", "health", check=False).code == 0, 20, "it serves after a reboot")
-    print(f"reboot to healthy: {time.monotonic() - began:.1f} s")
+    measured(f"reboot to healthy: {time.monotonic() - began:.1f} s")
     assert vps.failed_units() == []
     ana.sees("ben", online=True, within=60)
     ana.ping("ben")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from meshbox.config import Address
 from meshbox.errors import ListenError
 from meshbox.serve import listeners
-from meshbox.serve.listeners import Inherited, listen_tcp, listen_udp, listen_unix
+from meshbox.serve.listeners import Inherited, listen_tcp, listen_udp, listen_unix, serve_on, stop_serving
 
 NOBODY = Inherited({})
 
@@ -109,3 +111,32 @@ class TestInherited:
 
     def test_what_is_meant_for_another_process_is_left_alone(self) -> None:
         assert Inherited({"LISTEN_PID": "1", "LISTEN_FDS": "3"}).take(socket.SOCK_STREAM, ("", 1)) is None
+
+
+async def test_whoever_was_accepted_before_the_stop_is_served() -> None:
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            cast(asyncio.Transport, transport).write(b"served")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = await serve_on(listener, Answering)
+    client = socket.create_connection(listener.getsockname())
+    # Two turns: the loop accepts in the second, after us; the connection's own task would be next.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await stop_serving([server])
+    client.settimeout(5)
+    assert await asyncio.to_thread(client.recv, 10) == b"served"
+    client.close()
+
+
+async def test_after_the_stop_nobody_is_accepted() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    heir, address = listener.dup(), listener.getsockname()
+    await stop_serving([await serve_on(listener, asyncio.Protocol)])
+    client = socket.create_connection(address)
+    await asyncio.sleep(0.05)
+    accepted, _ = heir.accept()
+    assert accepted.getpeername() == client.getsockname(), "it waits for whoever inherits the socket"
+    for one in (accepted, client, heir):
+        one.close()

@@ -10,7 +10,10 @@ Needs root, iproute2, nftables, util-linux.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -99,9 +102,28 @@ class Host:
             hosts.write(f"{address} {name}\n")
 
     def close(self) -> None:
-        """Let go of the namespaces; processes still inside keep them until they end."""
+        """End what still runs here, and the namespaces with it. A client serves shared folders in processes
+        of other users and sessions, which outlive it."""
+        for process in self._residents():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self._holder.kill()
         self._holder.wait()
+
+    def _residents(self) -> list[int]:
+        """The processes in our network, the holder among them; none when there is no network of our own."""
+        try:
+            ours = Path(f"/proc/{self.pid}/ns/net").stat().st_ino
+        except OSError:
+            return []
+        if ours == Path("/proc/self/ns/net").stat().st_ino:
+            return []
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/ns/net"):
+            with contextlib.suppress(OSError):  # It has ended meanwhile.
+                if entry.stat().st_ino == ours:
+                    found.append(int(entry.parts[2]))
+        return found
 
 
 class Cable:

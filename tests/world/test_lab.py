@@ -50,6 +50,15 @@ def test_there_is_no_way_out(lab: Lab) -> None:
     assert "default" not in routes
 
 
+def test_a_closed_host_takes_along_who_left_its_session(lab: Lab) -> None:
+    host = lab.host("leaver")
+    started = host.run("sh", "-c", "setsid --fork sleep 600 >&- 2>&-; pgrep --newest --exact sleep")
+    sleeper = Path("/proc") / started.out.strip()
+    assert (sleeper / "comm").read_text() == "sleep\n"
+    host.close()
+    eventually(lambda: not sleeper.exists() or "Z" in (sleeper / "stat").read_text(), 5, "the sleeper ends")
+
+
 def test_udp_can_be_cut_and_restored_behind_a_router(lab: Lab) -> None:
     listener, asker = lab.host("listener"), lab.host("asker", lab.router("router"))
     server = subprocess.Popen(listener.inside([sys.executable, "-c", UDP_ECHO]), stdout=subprocess.PIPE)

@@ -88,7 +88,8 @@ def copy(config: Config, archive: Path) -> None:
             status.note_offsite(config.state_dir, Failure(time.time(), str(error)))
         raise
     with _os_errors(config.state_dir):
-        status.note_offsite(config.state_dir, None)
+        status.note_copied(config.state_dir, time.time())
+    log.emit("backup_copied", path=archive, url=restic.repository)
 
 
 def _create(config: Config, read: Sequence[Path]) -> Created:

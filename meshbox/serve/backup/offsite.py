@@ -7,6 +7,7 @@ many places. Only archives go there, so the newest is one file to fetch on a new
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,7 +42,7 @@ class Restic:
         self._environment = {**os.environ, **_variables(offsite.environment_path)}
         # Without a home directory, as under systemd, it would do without its cache and say so each time.
         self._environment.setdefault("RESTIC_CACHE_DIR", str(config.backup.directory / ".restic-cache"))
-        self._repository = offsite.repository
+        self.repository = without_password(offsite.repository)
 
     def copy(self, archive: Path, host: str) -> None:
         """Store the archive, making the repository first when there is none. Raises OffsiteError."""
@@ -89,7 +90,12 @@ class Restic:
         return done.returncode, done.stderr.strip() or done.stdout.strip()
 
     def _sentence(self, said: str) -> str:
-        return f"the copy to {self._repository} failed: {' '.join(said.split())[:OUTPUT_LIMIT]}"
+        return f"the copy to {self.repository} failed: {' '.join(said.split())[:OUTPUT_LIMIT]}"
+
+
+def without_password(repository: str) -> str:
+    """As it may stand in a journal: `rest:https://name:password@host/` has a secret in it."""
+    return re.sub(r"//[^/@]*@", "//", repository)
 
 
 def _variables(path: Path | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from meshbox.config.upkeep import Backup, Offsite
 from meshbox.serve.backup import status
 from meshbox.serve.backup.status import Failure, Status, Success, Watch
 from meshbox.store.gather import STATUS_NAME
@@ -22,7 +23,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def watch(tmp_path: Path, clock: Clock) -> Watch:
-    return Watch(tmp_path, lambda: 50 * HOUR, lambda: clock.now, clock.now)
+    return Watch(tmp_path, lambda: Backup(max_age=50 * HOUR), lambda: clock.now, clock.now)
 
 
 def test_a_failure_keeps_the_last_success_and_a_success_clears_it(tmp_path: Path) -> None:
@@ -61,8 +62,34 @@ def test_age_failure_and_a_missing_copy_are_worries(watch: Watch, clock: Clock, 
     assert watch.worry() == "the last backup was not copied elsewhere: line down"
 
 
+def test_a_copy_that_nobody_makes_any_more_is_a_worry(tmp_path: Path, clock: Clock) -> None:
+    settings = Backup(max_age=50 * HOUR, offsite=Offsite(repository="rest:https://nas.example.com/"))
+    watch = Watch(tmp_path, lambda: settings, lambda: clock.now, clock.now)
+
+    def work_for(hours: float) -> str:
+        clock.now += hours * HOUR
+        status.note_success(tmp_path, Success(clock.now, "/backups/one", 10, 0.5), keep_offsite=True)
+        return watch.worry()
+
+    assert work_for(50) == ""
+    assert work_for(1) == "no backup was ever copied elsewhere: see meshbox backup copy"
+    status.note_offsite(tmp_path, Failure(clock.now, "line down"))
+    status.note_copied(tmp_path, clock.now)
+    assert work_for(50) == ""
+    assert work_for(1) == "the last copy elsewhere is 51 hours old: does meshbox-offsite.service run?"
+    assert {s.name: s.value for s in watch.samples()}["meshbox_backup_last_copy_timestamp_seconds"] == round(
+        clock.now - 51 * HOUR
+    )
+
+
+def test_a_status_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / STATUS_NAME).write_text('{"success": null, "failure": null, "offsite": null}')
+    status.note_copied(tmp_path, 5.0)
+    assert status.read(tmp_path) == Status(copied_at=5.0)
+
+
 def test_without_a_limit_age_is_no_worry(tmp_path: Path, clock: Clock) -> None:
-    watch = Watch(tmp_path, lambda: 0.0, lambda: clock.now, clock.now)
+    watch = Watch(tmp_path, lambda: Backup(max_age=0.0), lambda: clock.now, clock.now)
     clock.now += 10_000 * HOUR
     assert watch.worry() == ""
 
