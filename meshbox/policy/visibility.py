@@ -26,6 +26,10 @@ STEPS_KEPT = 32
 """A view that has missed more is computed afresh, which costs about as much as so many steps."""
 
 
+ROWS = 512
+"""Sides of rules looked at together: of 16,000 rules and 10,000 devices all would be 320 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One device came, went or changed; `seen` is what it sees now, and so who sees it."""
@@ -128,16 +132,22 @@ class Visibility:
         return view
 
     def _classify(self) -> dict[int, Class]:
-        """All devices at once: the sets turned from one row per rule to one column per device."""
+        """All devices at once: the sets turned from one row per rule to one column per device, a block of
+        rows after the other. Devices that stand alike hold one mark."""
         devices = self.index.devices
         width = max(devices, default=0) + 1
-        rows = "".join(format(side, f"0{width}b")[::-1] for side in chain.from_iterable(self.pairs))
-        found: dict[int, Class] = {}
-        shared: dict[Class, Class] = {}
-        for one in devices:
-            own_class = rows[one::width], self._user_of(one)
-            found[one] = shared.setdefault(own_class, own_class)
-        return found
+        sides = list(chain.from_iterable(self.pairs))
+        marks = dict.fromkeys(devices, "")
+        for first in range(0, len(sides), ROWS):
+            block = "".join([format(side, f"0{width}b")[::-1] for side in sides[first : first + ROWS]])
+            longer: dict[tuple[str, str], str] = {}
+            for one, mark in marks.items():
+                key = mark, block[one::width]
+                found = longer.get(key)
+                if found is None:
+                    found = longer[key] = "".join(key)
+                marks[one] = found
+        return {one: (mark, self._user_of(one)) for one, mark in marks.items()}
 
     def _user_of(self, device_id: int) -> int:
         device = self.index.devices[device_id]

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshbox.policy import visibility
 from meshbox.policy.compiled import compile_policy
 from meshbox.policy.sight import ids
 from meshbox.policy.visibility import STEPS_KEPT
@@ -75,3 +77,18 @@ def test_a_view_that_missed_too_many_steps_is_computed_afresh() -> None:
         snapshot = snapshot.with_device(device(number, "tag:web"))
     assert ids(snapshot.visibility.view(ANA)) == [WEB, SPARE, *range(50, 51 + STEPS_KEPT)]
     assert ids(snapshot.without_device(50).visibility.view(ANAS_PHONE))[2] == 51
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 512])
+def test_marks_are_the_same_however_many_rows_are_turned_at_once(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(visibility, "ROWS", rows)
+    found = compiled(
+        acls=[acl("ana@example.com", "tag:web:22"), acl("*", "10.33.0.0/16:*"), acl("tag:web", "*:80")]
+    ).visibility
+    sides = [side for pair in found.pairs for side in pair]
+    assert len(sides) == 6
+    for one in found.index.devices:
+        assert found.class_of(one)[0] == "".join(str(side >> one & 1) for side in sides)
+        assert found.received(one) == tuple(n for n, pair in enumerate(found.pairs) if pair[1] >> one & 1)
