@@ -174,6 +174,12 @@ EVENTS: dict[str, Event] = {
         "Somebody who proved this node key wanted to use the relay, and no live node has the key. Normal for "
         "a moment after a node was deleted, expired or logged out; else a stranger who found the relay.",
     ),
+    "derp_introduction_not_kept": Event(
+        "warning",
+        "what the relay says of itself cannot be kept in {path}: {reason}",
+        "After the next start clients may be told of no relay for a moment, and those who talk through it "
+        "lose packets. Look at the space and the permissions of the state directory.",
+    ),
     "derp_map_fetched": Event(
         "info",
         "{url} has a new DERP map with {count} regions",
@@ -195,12 +201,6 @@ EVENTS: dict[str, Event] = {
         "the DERP map cannot be put together: {reason}",
         "A fetched map and a file do not fit together, for instance because two nodes have one name. The map "
         "before stays in force.",
-    ),
-    "derp_pin_not_kept": Event(
-        "warning",
-        "what the relay says of its certificate cannot be kept in {path}: {reason}",
-        "After the next start clients may be told of no relay for a moment, and those who talk through it "
-        "lose packets. Look at the space and the permissions of the state directory.",
     ),
     "derp_push_refused": Event(
         "warning",
@@ -483,6 +483,13 @@ EVENTS: dict[str, Event] = {
         "a login by SSH waits for confirmation: {what}",
         "The policy wants a person to confirm this login. Look at `meshbox ssh list` and confirm with "
         "`meshbox ssh approve`, or let it expire.",
+    ),
+    "ssh_not_recorded": Event(
+        "warning",
+        "a login to {node} by {what} was not recorded ({why}): {reason}",
+        "The policy wants logins there recorded, and the node reached no recorder. rejected: the session did "
+        "not begin; terminated: it was ended; unrecorded: it goes on, since the rule has no enforceRecorder. "
+        "See whether the recorder runs, and whether the policy lets the node reach it on port 80.",
     ),
     "tunnel_dropped": Event(
         "warning",

@@ -19,6 +19,8 @@ laboratory_ready() {
     want sysctl procps
     want node nodejs
     want restic restic
+    want nginx nginx-light
+    want caddy caddy
     # Go fetches the official clients' sources over HTTPS.
     want_file /etc/ssl/certs/ca-certificates.crt ca-certificates
     if ! install_wanted; then

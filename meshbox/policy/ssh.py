@@ -27,6 +27,8 @@ CHECK_ORIGIN = "https://unused"
 """Clients ask through the Noise tunnel and ignore the host."""
 CHECK_URL = CHECK_ORIGIN + "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
 """Where a client asks what to do with a login."""
+RECORDING_PATH = "/machine/ssh/recording"
+"""Where a client tells of a session that no recorder took."""
 CHECK_PERIOD = 12 * 3600.0
 """Seconds for which a check holds when the rule does not say."""
 RECORDER_PORT = 80
@@ -127,12 +129,11 @@ class Ssh:
             return {"reject": True, "message": _FAILED}
         action: JsonRule = {"accept": True, **dict.fromkeys(_FORWARDING, True)}
         if recorders:
-            action["recorders"] = recorders
-        if recorders and rule.enforce_recorder:
-            action["onRecordingFailure"] = {
-                "RejectSessionWithMessage": _FAILED,
-                "TerminateSessionWithMessage": "The recording of this session failed.",
-            }
+            failure = {"NotifyURL": CHECK_ORIGIN + RECORDING_PATH}
+            if rule.enforce_recorder:
+                failure["RejectSessionWithMessage"] = _FAILED
+                failure["TerminateSessionWithMessage"] = "The recording of this session failed."
+            action |= {"recorders": recorders, "onRecordingFailure": failure}
         return action
 
     def _compile(self, rule: SshRule) -> _Rule:

@@ -180,22 +180,25 @@ class App:
         if self._relay is not None:
             upgrades["/derp"] = self._relay.derp.upgrade
             routes += self._relay.routes()
-        fallback = await self._sites.protocol_factory(routes)
+        fallback = await self._sites.protocol_factory(routes, core.guard, upgrades)
         doors = Doors(upgrades, fallback, core.guard, core.steady)
         await self._listen(self.config.listen_addr, "listen_addr", doors, public_tls.certificate)
         if self.config.http.listen_addr is not None:
             served = [*public_tls.challenges.routes(), *public.unencrypted_routes()]
             served += derphttp.captive_portal() if self._relay is None else self._relay.routes()
-            fallback = await self._sites.protocol_factory(plain.routes(self.config.server_url, served))
-            doors = Doors({"/ts2021": plant.control.upgrade}, fallback, core.guard, core.steady)
+            upgrades = {"/ts2021": plant.control.upgrade}
+            elsewhere = plain.routes(self.config.server_url, served)
+            fallback = await self._sites.protocol_factory(elsewhere, core.guard, upgrades)
+            doors = Doors(upgrades, fallback, core.guard, core.steady)
             await self._listen(self.config.http.listen_addr, "http.listen_addr", doors, None)
 
     async def _open_relay(self, core: Core) -> None:
         relay, address = self._relay, self.config.derp.server.listen_addr
         if relay is None or address is None:
             return
-        fallback = await self._sites.protocol_factory(relay.routes())
-        doors = Doors({"/derp": relay.derp.upgrade}, fallback, core.guard, core.steady)
+        upgrades = {"/derp": relay.derp.upgrade}
+        fallback = await self._sites.protocol_factory(relay.routes(), core.guard, upgrades)
+        doors = Doors(upgrades, fallback, core.guard, core.steady)
         await self._listen(address, "derp.server.listen_addr", doors, relay.identity.certificate)
 
     async def _open_administration(self, core: Core) -> None:

@@ -1,14 +1,17 @@
-"""The small requests of clients: set an attribute, note an act of their user, ask for a feature.
+"""The small requests of clients: set an attribute, note an act of their user, ask for a feature, tell of an
+SSH session that was not recorded.
 
-Each names a node key, which must be the tunnel's own; the first two write, so they are rationed.
+Each names a node key, which must be the tunnel's own; those that write are rationed.
 
-Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest (capability version 142).
+Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest, SSHEventNotifyRequest
+(capability version 142).
 """
 
 from __future__ import annotations
 
 import orjson
 
+from meshbox import log
 from meshbox.errors import Busy, Invalid
 from meshbox.serve.attempts import Attempts
 from meshbox.serve.core import Core
@@ -16,7 +19,7 @@ from meshbox.serve.tunnel import JSON, Tunnel
 from meshbox.tailnet.attributes import change
 from meshbox.tailnet.model import Audit
 from meshbox.tailnet.report import bind
-from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_feature
+from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_feature, parse_recording
 from meshbox.wire.h2 import Request
 from meshbox.wire.keys import MachineKey
 
@@ -75,6 +78,19 @@ class ClientCalls:
         else:
             answer = {"Text": ANSWERS.get(call.feature, UNKNOWN)}
         tunnel.answer(request.stream_id, 200, orjson.dumps(answer), (JSON,))
+
+    def note_recording(self, tunnel: Tunnel, request: Request) -> None:
+        """POST /machine/ssh/recording: a node could not record a login to it. The client wants 201."""
+        call = parse_recording(request.body)
+        t, now = self._core.tailnet, self._core.wall()
+        node = bind(t, tunnel.machine_key, call.node_key)
+        self._ration(tunnel.machine_key)
+        source = t.nodes.get(call.source)
+        what = f"{call.login or 'somebody'} from {source.name if source else 'a node that is gone'}"
+        log.emit("ssh_not_recorded", node=node.name, what=what, why=call.outcome, reason=call.reason)
+        detail = f"{what} {call.outcome}: {call.reason}"
+        t.commit(now, Audit(now, f"node:{node.name}", "ssh.not_recorded", node.name, detail))
+        tunnel.answer(request.stream_id, 201, b"{}", (JSON,))
 
     def _ration(self, machine_key: MachineKey) -> None:
         steady = self._core.steady()

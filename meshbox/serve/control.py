@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 
 from meshbox import log
 from meshbox.errors import Malformed, MeshboxError, PeerError
+from meshbox.policy.ssh import RECORDING_PATH
 from meshbox.serve.clientcalls import ClientCalls
 from meshbox.serve.core import Core
 from meshbox.serve.head import RequestHead, short_answer
@@ -95,6 +96,7 @@ class Control:
             "/machine/set-device-attr": ("PATCH", calls.set_attributes),
             "/machine/audit-log": ("POST", calls.note),
             "/machine/feature/query": ("POST", calls.query_feature),
+            RECORDING_PATH: ("POST", calls.note_recording),
         }
         self._below: Mapping[str, Handler] = {
             ACTION: logins.ask,

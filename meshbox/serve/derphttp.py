@@ -47,7 +47,6 @@ def routes(names: Callable[[], Names]) -> list[web.RouteDef]:
         return web.json_response(answer, headers={**SAFE_HEADERS, "Connection": "close"})
 
     return [
-        web.get("/derp", needs_upgrade),
         web.get("/derp/probe", probe),
         web.get("/derp/latency-check", probe),
         web.get("/generate_204", generate_204),
@@ -85,10 +84,6 @@ def plain_routes() -> list[web.RouteDef]:
         return web.Response(status=302, headers={"Location": f"https://{host}{request.rel_url.raw_path_qs}"})
 
     return [web.get("/generate_204", generate_204), web.route("*", "/{rest:.*}", to_https)]
-
-
-async def needs_upgrade(request: web.Request) -> web.Response:
-    return web.Response(status=426, text="DERP requires connection upgrade\n", headers={"Upgrade": "DERP"})
 
 
 async def probe(request: web.Request) -> web.Response:

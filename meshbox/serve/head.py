@@ -85,7 +85,7 @@ def client_address(headers: Mapping[str, str], peer: str, trusted: Iterable[Netw
     """
     trusted = tuple(trusted)
     forwarded = headers.get("x-forwarded-for") or headers.get("x-real-ip", "")
-    if not forwarded or not _is_within(peer, trusted):
+    if not forwarded or not is_within(peer, trusted):
         return peer
     client = peer
     for entry in reversed(forwarded.split(",")):
@@ -93,7 +93,7 @@ def client_address(headers: Mapping[str, str], peer: str, trusted: Iterable[Netw
         if address is None:
             return client
         client = address
-        if not _is_within(address, trusted):
+        if not is_within(address, trusted):
             return client
     return client
 
@@ -162,7 +162,8 @@ def _check_length(headers: dict[str, str]) -> None:
         raise Malformed("Content-Length is not a number")
 
 
-def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+def is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    """An IPv4 address counts as itself when it comes mapped into IPv6. What is no address is nowhere."""
     if not networks:
         return False
     try:

@@ -55,6 +55,8 @@ class Pulse:
 
     def start(self) -> None:
         self._is_running = True
+        # Since this was made, the start may have waited for a relay: that is no lag.
+        self._steady_at, self._wall_at = self._core.steady(), self._core.wall()
         self._core.later(BEAT, self._beat)
         self.arm()
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from meshbox import __version__, log
 from meshbox.config.network import Address
 from meshbox.config.relay import RelayConfig, is_loopback
+from meshbox.config.rules import HTTP_PORT
 from meshbox.secrets import hash_secret, load_or_create_key, read_token
 from meshbox.serve import derphttp, tls
 from meshbox.serve.bootstrap import BootstrapNames
@@ -149,6 +150,7 @@ class RelayDaemon:
             stun=lambda: self._stun.counters if self._stun is not None else StunCounters(),
             mesh=lambda: self._mesh,
             pin=lambda: self.pin,
+            port80=lambda: self.ports.get("http_listen") == HTTP_PORT,
             admission=self.config.admission.mode,
             started_at=time.time(),
         )
@@ -157,8 +159,10 @@ class RelayDaemon:
 
     async def _open_clients(self) -> None:
         config, loop = self.config, asyncio.get_running_loop()
-        fallback = await self._sites.protocol_factory([*self._pages(), *self._remote_feed()])
-        doors = Doors({"/derp": self.derp.upgrade}, fallback, self.guard, loop.time)
+        upgrades = {"/derp": self.derp.upgrade}
+        pages = [*self._pages(), *self._remote_feed()]
+        fallback = await self._sites.protocol_factory(pages, self.guard, upgrades)
+        doors = Doors(upgrades, fallback, self.guard, loop.time)
         certificate = self._certificate
 
         def front() -> asyncio.BaseProtocol:
@@ -189,7 +193,7 @@ class RelayDaemon:
         listeners = self._listeners("http", self.config.http_listen, "http_listen")
         if not listeners:
             return
-        fallback = await self._sites.protocol_factory(derphttp.plain_routes())
+        fallback = await self._sites.protocol_factory(derphttp.plain_routes(), self.guard)
         doors = Doors({}, fallback, self.guard, loop.time)
         for listener in listeners:
             self._servers.append(await serve_on(listener, lambda: Front(doors)))

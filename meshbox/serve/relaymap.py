@@ -17,18 +17,19 @@ from urllib.parse import urlsplit
 import yaml
 
 from meshbox.config import Config
+from meshbox.config.rules import HTTP_PORT
 from meshbox.errors import ConfigError, Invalid, Problem
+from meshbox.serve.introduction import Introduction
 from meshbox.wire.derpmap import DerpMap, DerpNode, Region, merge, parse_file
 
 HTTPS_PORT = 443
 
 
-def relay_map(config: Config, pin: str | None, fetched: Iterable[DerpMap] = ()) -> DerpMap:
-    """The whole map: later ones override the regions of earlier ones. `pin` is `sha256-raw:<hex>` of our
-    relay's self-signed certificate, "" when it has a proper one, None while that is not known. Raises
-    ConfigError naming the file that cannot be used."""
+def relay_map(config: Config, said: Introduction | None, fetched: Iterable[DerpMap] = ()) -> DerpMap:
+    """The whole map: later ones override the regions of earlier ones. `said` is what our relay says of
+    itself, None while that is not known. Raises ConfigError naming the file that cannot be used."""
     maps = [*fetched, *(read_map(path) for path in config.derp.paths)]
-    own = own_region(config, pin)
+    own = own_region(config, said)
     if own is not None and config.derp.server.automatically_add_embedded_derp_region:
         maps.append(DerpMap((own,)))
     try:
@@ -49,12 +50,12 @@ def read_map(path: Path) -> DerpMap:
     raise ConfigError(str(path), [Problem("derp.paths", reason)])
 
 
-def own_region(config: Config, pin: str | None) -> Region | None:
+def own_region(config: Config, said: Introduction | None) -> Region | None:
     """Our relay as clients are to reach it; None when they cannot."""
     server = config.derp.server
     url = urlsplit(config.server_url)
     host = server.host_name or url.hostname or ""
-    if not server.enabled or pin is None:
+    if not server.enabled or said is None:
         return None
     if server.listen_addr is not None:
         port = server.listen_addr.port
@@ -73,9 +74,21 @@ def own_region(config: Config, pin: str | None) -> Region | None:
         ipv6=_address(ipv6, literal is not None),
         derp_port=0 if port == HTTPS_PORT else port,
         stun_port=server.stun_listen_addr.port,
-        cert_name=pin,
+        cert_name=said.pin,
+        can_port80=said.port80 or _is_port80_ours(config),
     )
     return Region(server.region_id, server.region_code, server.region_name, (node,))
+
+
+def _is_port80_ours(config: Config) -> bool:
+    """Does this server answer /generate_204 on port 80 of the relay's address? It does when it has that port,
+    and the relay is inside it or takes over its connections."""
+    server = config.derp.server
+    if server.separate and server.handover_socket is None:
+        return False
+    is_plain = config.tls_cert_path is None and not config.acme.enabled
+    unencrypted = [config.http.listen_addr, config.listen_addr if is_plain else None]
+    return any(listener is not None and listener.port == HTTP_PORT for listener in unencrypted)
 
 
 def relay_addresses(derp_map: DerpMap) -> frozenset[str]:

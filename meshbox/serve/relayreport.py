@@ -35,7 +35,7 @@ ADDED = (
 
 @dataclass(slots=True)
 class Reporter:
-    """`stun`, `mesh` and `pin` are asked for when they are needed."""
+    """`stun`, `mesh`, `pin` and `port80` are asked for when they are needed."""
 
     derp: DerpServer
     gate: Gate
@@ -43,6 +43,7 @@ class Reporter:
     stun: Callable[[], StunCounters]
     mesh: Callable[[], list[MeshLink]]
     pin: Callable[[], str]
+    port80: Callable[[], bool]
     admission: str
     started_at: float
 
@@ -52,6 +53,7 @@ class Reporter:
             "version": __version__,
             "key": str(self.derp.identity.public),
             "pin": self.pin(),
+            "port80": self.port80(),
             "clients": self.derp.switch.connections,
         }
 

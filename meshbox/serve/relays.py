@@ -22,11 +22,11 @@ from meshbox.errors import MeshboxError
 from meshbox.secrets import read_token
 from meshbox.serve.core import Core
 from meshbox.serve.derppush import Pusher
+from meshbox.serve.introduction import Introduction, KeptIntroduction, introduction_of
 from meshbox.serve.mapfetch import MapFetcher
 from meshbox.serve.relaymap import relay_map
-from meshbox.serve.relaypin import KeptPin
 from meshbox.serve.relayroom import RelayIdentity, relay_identity
-from meshbox.wire.derpmap import PIN, DerpMap
+from meshbox.wire.derpmap import DerpMap
 from meshbox.wire.gojson import Json
 
 FIRST_WORD = 2.0
@@ -41,20 +41,20 @@ class Relays:
     def __init__(self, config: Config) -> None:
         self.identity: RelayIdentity | None = relay_identity(config)
         self._config = config
-        self._pin: str | None = self.identity.pin if self.identity is not None else None
+        self._said = Introduction(self.identity.pin) if self.identity is not None else None
         self._fetcher = MapFetcher(config.derp.urls, config.state_dir, self._renew)
         self._pusher: Pusher | None = None
         self._spoken = asyncio.Event()
         self._set_map: Callable[[DerpMap], None] = lambda derp_map: None
-        self._kept = KeptPin(config.state_dir)
-        if self._pin is None and config.derp.server.separate and config.derp.push:
-            self._pin = self._kept.recall(config.derp.push[0])
+        self._kept = KeptIntroduction(config.state_dir)
+        if config.derp.server.separate and config.derp.push:
+            self._said = self._kept.recall(config.derp.push[0])
         token_path = config.derp.push_token_path
         self._token = read_token(token_path).reveal() if token_path is not None else ""
 
     def map_for(self, config: Config) -> DerpMap:
         """The map under this configuration. Raises ConfigError."""
-        return relay_map(config, self._pin, self._fetcher.maps)
+        return relay_map(config, self._said, self._fetcher.maps)
 
     def adopt(self, config: Config) -> None:
         """A reload is in force."""
@@ -72,7 +72,7 @@ class Relays:
     async def introduced(self) -> None:
         """Wait a moment for what our separate relay says of itself, if no run before has heard it."""
         derp = self._config.derp
-        if derp.server.separate and derp.push and self._pin is None:
+        if derp.server.separate and derp.push and self._said is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._spoken.wait(), FIRST_WORD)
 
@@ -83,12 +83,12 @@ class Relays:
 
     def _told(self, place: str, answer: Json) -> None:
         """The separate relay of this server is the first that is pushed to."""
-        derp, pin = self._config.derp, answer.get("pin")
-        if not derp.server.separate or place != derp.push[0] or not isinstance(pin, str):
+        derp, said = self._config.derp, introduction_of(answer)
+        if not derp.server.separate or place != derp.push[0] or said is None:
             return
-        if pin != self._pin and (not pin or pin.startswith(PIN)):
-            self._pin = pin
-            self._kept.keep(place, pin)
+        if said != self._said:
+            self._said = said
+            self._kept.keep(place, said)
             self._renew()
         self._spoken.set()
 

@@ -11,18 +11,18 @@ from meshbox.tailnet.settings import Settings
 
 
 class DnsChanges:
-    """`by_name` is the tailnet's own index of nodes by label."""
+    """`by_name` is the tailnet's own index of nodes by label; `targets` the labels that aliases lead to."""
 
     def __init__(self, changes: Changes, by_name: Mapping[str, int], settings: Settings) -> None:
         self._changes = changes
         self._by_name = by_name
-        self._targets = alias_targets(settings)
+        self.targets = alias_targets(settings)
 
     def of_settings(self, old: Settings, new: Settings) -> bool:
         """True when anything about names is otherwise now."""
         if old.dns == new.dns:
             return False
-        self._targets = alias_targets(new)
+        self.targets = alias_targets(new)
         self._changes.append_common(Common.DNS)
         for label in old.dns.subdomains ^ new.dns.subdomains:
             # What leads below a node's name is told as a capability of the node.
@@ -34,5 +34,5 @@ class DnsChanges:
         """The addresses an alias leads to are in everybody's DNS configuration."""
         was, now = ((node.name, node.addresses) if node is not None else None for node in (old, new))
         names = {place[0] for place in (was, now) if place is not None}
-        if was != now and names & self._targets:
+        if was != now and names & self.targets:
             self._changes.append_common(Common.DNS)

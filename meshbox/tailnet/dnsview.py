@@ -2,7 +2,8 @@
 
 The tailnet's settings hold for everybody; `dns.overrides` change them for some users, tags or nodes. A
 NextDNS resolver makes the configuration each node's own. Aliases lead to the addresses their nodes have
-today. A session compares what it was told with `piece`, so no caller has to know what changes it.
+today, and only for those who may see these nodes. A session compares what it was told with `piece`, so no
+caller has to know what changes it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import orjson
 
+from meshbox.policy.sight import bit
 from meshbox.tailnet.addresses import Address
 from meshbox.tailnet.connectors import Connectors, Resolvers
 from meshbox.tailnet.dns import Json, dns_config
@@ -25,7 +27,7 @@ from meshbox.tailnet.targets import names_of
 MEMO_LIMIT = 256
 """Encoded configurations kept. With NextDNS every node has one of its own; those are made again."""
 
-Key = tuple[tuple[int, ...], Device | None, Resolvers]
+Key = tuple[tuple[int, ...], Device | None, Resolvers, frozenset[str]]
 
 
 class DnsView:
@@ -45,10 +47,10 @@ class DnsView:
             self._cursor = cursor
         numbers = self._overrides(node)
         dns = self._settings(numbers)
-        key = (numbers, self._device(node, dns), self.connectors.resolvers(node))
+        key = (numbers, self._device(node, dns), self.connectors.resolvers(node), self._known(node))
         found = self._memo.get(key)
         if found is None:
-            found = self._memo[key] = orjson.dumps(self._config(dns, key[1], key[2]))
+            found = self._memo[key] = orjson.dumps(self._config(dns, *key[1:]))
         return found
 
     def member(self, node: Node, coding: Coding) -> bytes:
@@ -63,23 +65,44 @@ class DnsView:
     def config(self, node: Node | None) -> Json:
         """The same as an object, for an administrator; of no node, what holds for everybody."""
         if node is None:
-            return self._config(self._t.settings.dns, None, ())
+            return self._config(self._t.settings.dns, None, (), self._targets)
         dns = self.settings(node)
-        return self._config(dns, self._device(node, dns), self.connectors.resolvers(node))
+        device, apps = self._device(node, dns), self.connectors.resolvers(node)
+        return self._config(dns, device, apps, self._known(node))
 
     def settings(self, node: Node) -> DnsSettings:
         """The tailnet's settings with the overrides for this node."""
         return self._settings(self._overrides(node))
 
-    def addresses(self, label: str) -> Iterable[Address]:
-        node_id = self._t.by_name.get(label)
-        return () if node_id is None else self._t.nodes[node_id].addresses
+    @property
+    def depends_on_view(self) -> bool:
+        """Is the configuration of a node another one when it sees other nodes?"""
+        return self.connectors.exist or bool(self._targets)
 
-    def _config(self, dns: DnsSettings, device: Device | None, apps: Resolvers) -> Json:
+    @property
+    def _targets(self) -> frozenset[str]:
+        return self._t.dns_changes.targets
+
+    def _known(self, node: Node) -> frozenset[str]:
+        """The labels, of those that aliases lead to, whose nodes this one may see."""
+        if not self._targets:
+            return self._targets
+        view = self._t.enforcement.outlook(node.id).view | bit(node.id)
+        ids = ((label, self._t.by_name.get(label)) for label in self._targets)
+        return frozenset(label for label, node_id in ids if node_id is not None and view >> node_id & 1)
+
+    def _config(
+        self, dns: DnsSettings, device: Device | None, apps: Resolvers, known: frozenset[str]
+    ) -> Json:
         if apps:
             # The policy says who resolves these; a connector itself asks whom the settings name.
             dns = replace(dns, split=tuple((dict(dns.split) | dict(apps)).items()))
-        return dns_config(self._t.settings, dns, self.addresses, device)
+
+        def addresses(label: str) -> Iterable[Address]:
+            node_id = self._t.by_name.get(label) if label in known else None
+            return () if node_id is None else self._t.nodes[node_id].addresses
+
+        return dns_config(self._t.settings, dns, addresses, device)
 
     def _overrides(self, node: Node) -> tuple[int, ...]:
         overrides = self._t.settings.dns.overrides

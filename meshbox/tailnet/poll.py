@@ -98,8 +98,8 @@ class Poll:
             parts.append(mapper.own_news(node, self._coding, now))
         if dirty.has_policy or dirty.affected >> node.id & 1 or (own is not None and own & _PERMIT):
             parts.append(self._permit_news(node))
-        connectors = mapper.dns_view.connectors
-        has_moved = connectors.are_touched(dirty) or (connectors.exist and outlook is not self._told)
+        dns = mapper.dns_view
+        has_moved = dns.connectors.are_touched(dirty) or (dns.depends_on_view and outlook is not self._told)
         if is_self_dirty or dirty.common or has_moved:
             parts += [self._dns_news(node), self._hint_news(node)]
         span = Span(self._told, outlook, self._cursor, changes.cursor)

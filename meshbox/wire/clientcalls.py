@@ -1,6 +1,8 @@
-"""What clients ask beside registration and map: attributes of their device, an audit entry, a feature.
+"""What clients ask beside registration and map: attributes of their device, an audit entry, a feature; and
+what they tell of SSH sessions that were not recorded.
 
-Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest (capability version 142).
+Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest, SSHEventNotifyRequest
+(capability version 142).
 """
 
 from __future__ import annotations
@@ -8,13 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshbox.errors import Malformed
-from meshbox.wire.gojson import Json, child, line, parse_object, text
+from meshbox.wire.gojson import Json, child, integer, items, line, parse_object, text
 from meshbox.wire.keys import NodeKey
 
 ATTRIBUTE_LIMIT = 64
 ACTION_LIMIT = 64
 DETAILS_LIMIT = 1024
 FEATURE_LIMIT = 64
+
+LOGIN_LIMIT = 64
+FAILURE_LIMIT = 300
+HIGHEST_ID = (1 << 53) - 1
+RECORDING_EVENTS = {1: "rejected", 2: "terminated", 3: "unrecorded"}
+"""What became of the session: it did not begin, it was ended, it goes on without a recording."""
 
 Value = str | bool | int | float | None
 
@@ -40,6 +48,18 @@ class AuditCall:
 class FeatureCall:
     node_key: NodeKey
     feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingCall:
+    """`outcome` is of RECORDING_EVENTS, `source` the node the login came from, `reason` the last recorder's
+    failure in the client's words."""
+
+    node_key: NodeKey
+    outcome: str
+    source: int
+    login: str
+    reason: str
 
 
 def parse_attributes(body: bytes) -> AttributesCall:
@@ -69,6 +89,23 @@ def parse_feature(body: bytes) -> FeatureCall:
     """Raises Malformed."""
     document = parse_object(body)
     return FeatureCall(_node_key(document), text(document, "Feature", FEATURE_LIMIT))
+
+
+def parse_recording(body: bytes) -> RecordingCall:
+    """Raises Malformed."""
+    document = parse_object(body)
+    outcome = RECORDING_EVENTS.get(integer(document, "EventType", 0, 255))
+    if outcome is None:
+        raise Malformed("EventType is none that is known")
+    attempts = [attempt for attempt in items(document, "RecordingAttempts") if isinstance(attempt, dict)]
+    reason = line(attempts[-1], "FailureMessage", FAILURE_LIMIT) if attempts else ""
+    return RecordingCall(
+        _node_key(document),
+        outcome,
+        integer(document, "SrcNode", 0, HIGHEST_ID),
+        line(document, "LocalUser", LOGIN_LIMIT),
+        reason,
+    )
 
 
 def _node_key(document: Json) -> NodeKey:

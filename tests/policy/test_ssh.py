@@ -147,10 +147,11 @@ def test_recorders() -> None:
         "100.64.0.6:80", "[fd7a:115c:a1e0::6]:80", "100.64.0.7:80", "[fd7a:115c:a1e0::7]:80",
     ]  # fmt: skip
     (part,) = written(one, to=WEB)
-    assert part["action"] == {**ACCEPT, "recorders": addresses}
+    told = {"NotifyURL": "https://unused/machine/ssh/recording"}
+    assert part["action"] == {**ACCEPT, "recorders": addresses, "onRecordingFailure": told}
     (part,) = written({**one, "enforceRecorder": True}, to=WEB)
     assert set(part["action"]["onRecordingFailure"]) == {
-        "RejectSessionWithMessage", "TerminateSessionWithMessage",
+        "NotifyURL", "RejectSessionWithMessage", "TerminateSessionWithMessage",
     }  # fmt: skip
 
 

@@ -13,7 +13,12 @@ from tests.fake.client import Answer
 from tests.fake.node import FakeNode
 from tests.fake.server import FakeServer, serving, write_config
 
-PATHS = {"set-device-attr": "PATCH", "audit-log": "POST", "feature/query": "POST"}
+PATHS = {
+    "set-device-attr": "PATCH",
+    "audit-log": "POST",
+    "feature/query": "POST",
+    "ssh/recording": "POST",
+}
 
 
 @pytest.fixture
@@ -55,6 +60,17 @@ async def test_what_a_user_did_stands_in_the_audit(server: FakeServer) -> None:
     )
 
 
+async def test_a_session_that_was_not_recorded_stands_in_the_audit(server: FakeServer) -> None:
+    await server.joined("ana")
+    node = await server.joined("web")
+    attempts = [{"FailureMessage": "no route"}]
+    fields = {"EventType": 3, "SrcNode": 1, "LocalUser": "root", "RecordingAttempts": attempts}
+    assert (await call(node, "ssh/recording", **fields)).status == 201
+    entry = server.app._store.newest_audit(1)[0]  # type: ignore[union-attr]
+    assert (entry.actor, entry.action, entry.object) == ("node:web", "ssh.not_recorded", "web")
+    assert entry.detail == "root from ana unrecorded: no route"
+
+
 async def test_features_are_explained(server: FakeServer) -> None:
     node = await server.joined("lab")
     for feature, word in (("serve", "--http=80"), ("funnel", "internet"), ("teleport", "does not know")):
@@ -65,12 +81,11 @@ async def test_features_are_explained(server: FakeServer) -> None:
 @pytest.mark.parametrize("path", PATHS)
 async def test_only_for_the_node_of_this_machine(server: FakeServer, path: str) -> None:
     node, thief = await server.joined("lab"), await server.joined("thief")
-    answer = await call(
-        thief, path, NodeKey=node.node_key, Update={"custom:x": 1}, Action="X", Feature="serve"
-    )
+    sound = {"Update": {"custom:x": 1}, "Action": "X", "Feature": "serve", "EventType": 1}
+    answer = await call(thief, path, NodeKey=node.node_key, **sound)
     assert answer.status == 401 and server.tailnet.nodes[1].attributes == ()
     stranger = server.node("stranger")
-    assert (await call(stranger, path, Action="X")).status == 404
+    assert (await call(stranger, path, **sound)).status == 404
 
 
 async def test_writes_are_rationed(server: FakeServer) -> None:

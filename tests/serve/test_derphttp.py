@@ -19,12 +19,6 @@ async def client() -> AsyncIterator[TestClient]:
         yield client
 
 
-async def test_without_an_upgrade_there_is_no_relay(client: TestClient) -> None:
-    answer = await client.get("/derp")
-    assert answer.status == 426
-    assert await answer.text() == "DERP requires connection upgrade\n"
-
-
 @pytest.mark.parametrize("path", ["/derp/probe", "/derp/latency-check"])
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 405), ("DELETE", 405)])
 async def test_probes(client: TestClient, path: str, method: str, status: int) -> None:

@@ -81,6 +81,26 @@ def test_an_alias_follows_its_node() -> None:
     assert "ExtraRecords" not in other.dns
 
 
+def test_an_alias_leads_nowhere_for_whoever_may_not_see_its_node() -> None:
+    t, lab, desk = pair(extra_records=(GIT,))
+    (of_lab, lab_poll), (of_desk, desk_poll) = watch(t, lab), watch(t, desk)
+
+    def hears() -> list[bool]:
+        of_lab.feed(lab_poll.next(NOW))
+        of_desk.feed(desk_poll.next(NOW))
+        return ["ExtraRecords" in client.dns for client in (of_lab, of_desk)]
+
+    t.enforce(policy(acls=[]))
+    assert hears() == [True, False], "itself it knows"
+    let_in = {"action": "accept", "src": ["bo@"], "dst": ["ana@:80"]}
+    t.enforce(policy(acls=[let_in], tagOwners={"tag:db": []}))
+    assert hears() == [True, True]
+    assert config(DnsView(t), desk)["ExtraRecords"][0]["Value"] == str(lab.addresses[0])
+    devices.set_tags(t, lab.id, ["tag:db"], "test", NOW)
+    assert hears() == [True, False], "no longer anas"
+    assert "ExtraRecords" in DnsView(t).config(None), "an administrator is shown all"
+
+
 def test_a_node_that_changes_hands_gets_the_settings_of_its_new_owner() -> None:
     t, lab, _ = pair(overrides=(DnsOverride(("user:bo",), nameservers=("1.1.1.1",)),))
     client, poll = watch(t, lab)

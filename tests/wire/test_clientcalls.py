@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbox.errors import Malformed
-from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_feature
+from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_feature, parse_recording
 from tests.tailnet.build import node_key
 
 KEY = str(node_key(1))
@@ -25,6 +25,15 @@ def test_what_sound_clients_send() -> None:
         body(Action="DISCONNECT_NODE", Details="lunch\x1b[2J", Timestamp="2026-01-01T00:00:00Z")
     )
     assert (audit.node_key, audit.action, audit.details) == (node_key(1), "DISCONNECT_NODE", "lunch[2J")
+    attempts = [{"Recorder": "100.64.0.9:80", "FailureMessage": "connection\nrefused"}]
+    told = parse_recording(body(EventType=1, SrcNode=7, LocalUser="root", RecordingAttempts=attempts))
+    assert (told.outcome, told.source, told.login, told.reason) == (
+        "rejected",
+        7,
+        "root",
+        "connectionrefused",
+    )
+    assert parse_recording(body(EventType=3)).reason == ""
     assert parse_feature(body(Feature="serve")).feature == "serve"
 
 
@@ -37,6 +46,10 @@ def test_what_sound_clients_send() -> None:
         (parse_audit, body()),
         (parse_audit, body(Action="rm -rf")),
         (parse_feature, body(Feature=7)),
+        (parse_recording, body()),
+        (parse_recording, body(EventType=4)),
+        (parse_recording, body(EventType=1, SrcNode="7")),
+        (parse_recording, body(EventType=1, RecordingAttempts={})),
         (parse_feature, b"{}"),
         (parse_feature, b"["),
     ],
@@ -48,6 +61,6 @@ def test_what_nobody_sends_is_refused(parse: object, raw: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_nothing_else_is_ever_raised(raw: bytes) -> None:
-    for parse in (parse_attributes, parse_audit, parse_feature):
+    for parse in (parse_attributes, parse_audit, parse_feature, parse_recording):
         with pytest.raises(Malformed):
             parse(raw)

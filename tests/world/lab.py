@@ -69,8 +69,6 @@ class Lab:
 
     def _add_server(self, tls: bool, settings: dict[str, Any]) -> None:
         address = self.network[2]
-        host = self._keep(Host("server", self.directory / "server"))
-        self.cables["server"] = self.backbone.plug(host, address)
         if not tls:
             offer = Offer(f"http://{address}:8080", 8080, address, more=settings)
         else:
@@ -78,6 +76,11 @@ class Lab:
             self.authority = issued.authority
             pair = (issued.certificate, issued.key)
             offer = Offer(f"https://{CONTROL_NAME}", 443, address, certificate=pair, more=settings)
+        self._serve(offer)
+
+    def _serve(self, offer: Offer) -> None:
+        host = self._keep(Host("server", self.directory / "server"))
+        self.cables["server"] = self.backbone.plug(host, offer.address)
         self.server = Server(host, offer)
 
     def _keep(self, host: Any) -> Any:
