@@ -20,6 +20,7 @@ DISPLAYS_SINCE = 117
 class Hints:
     def __init__(self, t: Tailnet) -> None:
         self._t = t
+        self._has_hinted = False
 
     def fields(self, node: Node) -> bytes:
         """Members of a MapResponse, with a comma before each. They replace all that was said before."""
@@ -36,13 +37,15 @@ class Hints:
         return b"," + orjson.dumps(json)[1:-1]
 
     def _version(self, node: Node) -> Json | None:
-        """None says nothing. What was said cannot be unsaid in a session, only replaced."""
+        """None says nothing. What was said cannot be unsaid in a session, only replaced: so once there were
+        hints, clients are told that they need none."""
         latest = self._t.settings.latest_client
         running = self._t.report(node.id).client_version.partition("-")[0]
-        if not running or not latest:
+        if not running or not (latest or self._has_hinted):
             return None
-        if compare_versions(running, latest) >= 0:
+        if not latest or compare_versions(running, latest) >= 0:
             return {"RunningLatest": True}
+        self._has_hinted = True
         return {"LatestVersion": latest, "Notify": True}
 
     def _notices(self, node: Node) -> list[Notice]:

@@ -65,6 +65,21 @@ def test_an_update_is_hinted_at_to_those_who_lack_it() -> None:
         assert said(t, node)["ClientVersion"] == hint
 
 
+def test_a_hint_is_taken_back_while_the_session_lasts() -> None:
+    t, node = one_node()
+    client, poll = PaperClient(), Poll(Mapper(t), node, "zstd")
+    assert not any("ClientVersion" in message for message in client.feed(poll.first(NOW)))
+    for latest, expected in (
+        ("1.104.0", {"LatestVersion": "1.104.0", "Notify": True}),
+        ("", {"RunningLatest": True}),
+    ):
+        t.configure(replace(t.settings, latest_client=latest))
+        told = [
+            message["ClientVersion"] for message in client.feed(poll.next(NOW)) if "ClientVersion" in message
+        ]
+        assert told == [expected]
+
+
 def test_a_session_hears_of_changes_and_of_nothing_else() -> None:
     t, node = one_node()
     client, poll = PaperClient(), Poll(Mapper(t), node, "zstd")

@@ -151,6 +151,8 @@ def test_a_newer_client_is_hinted_at(settings: Net) -> None:
         return
     told = eventually(lambda: net.ana.status().get("ClientVersion"), 15, "ana knows of the update")
     assert told == {"LatestVersion": "9.8.7", "Notify": True}
+    net.server.reconfigure(auto_update={"enabled": True})
+    eventually(lambda: net.ana.status()["ClientVersion"] == {"RunningLatest": True}, 5, "the hint is gone")
 
 
 @dataclass(frozen=True, slots=True)
