@@ -13,7 +13,7 @@ from functools import cached_property
 from meshbox.policy.approve import approved_routes
 from meshbox.policy.attrs import Caps, has_ipv4, peer_caps, self_caps, switches_ipv4
 from meshbox.policy.document import EMPTY, Document
-from meshbox.policy.filter import JsonRule, filter_for, own_devices
+from meshbox.policy.filter import JsonRule, own_devices, placed_rules
 from meshbox.policy.index import Index
 from meshbox.policy.resolve import Resolver
 from meshbox.policy.routeview import RouteView, Shown
@@ -35,7 +35,8 @@ class Compiled:
         self.affected: View = self.index.everyone
         """The devices whose filter or SSH rules may differ from those of the snapshot before this one."""
         self._filters: dict[int, list[JsonRule]] = {}
-        self._ipv4: dict[int, bool] = {}
+        self._ipv4: dict[int, bool] | None = {} if switches_ipv4(self.document) else None
+        """None: every device has IPv4, and need not be asked."""
 
     # What one device is sent
 
@@ -49,8 +50,12 @@ class Compiled:
         """PacketFilter."""
         found = self._filters.get(device_id)
         if found is None:
-            found = self._filters[device_id] = filter_for(self.table, device_id)
+            found = self._filters[device_id] = [rule for _, rule in self.placed_rules(device_id)]
         return found
+
+    def placed_rules(self, device_id: int) -> list[tuple[int, JsonRule]]:
+        """PacketFilter with the place of each rule in the policy, ascending. Not kept."""
+        return placed_rules(self.table, device_id, self.visibility.received(device_id))
 
     @cached_property
     def routes(self) -> RouteView:
@@ -76,7 +81,7 @@ class Compiled:
         return peer_caps(self.index.devices[device_id])
 
     def has_ipv4(self, device_id: int) -> bool:
-        if not switches_ipv4(self.document):
+        if self._ipv4 is None:
             return True
         found = self._ipv4.get(device_id)
         if found is None:
@@ -151,7 +156,7 @@ class Compiled:
         for before, rule in zip(old.table.rules, self.table.rules, strict=True):
             if isinstance(rule, SelfRule):
                 has_self = True
-            elif (before.source.nodes | rule.source.nodes) >> device_id & 1:
+            elif before is not rule and (before.source.nodes | rule.source.nodes) >> device_id & 1:
                 found |= rule.receivers
         if has_self:
             found |= _siblings(old.index, device_id) | _siblings(self.index, device_id)
@@ -160,9 +165,10 @@ class Compiled:
         return found
 
 
-def compile_policy(document: Document | None, world: World) -> Compiled:
-    """`document` None: no policy, everything is allowed."""
-    return Compiled(Resolver(EMPTY if document is None else document, world))
+def compile_policy(document: Document | None, world: World, index: Index | None = None) -> Compiled:
+    """`document` None: no policy, everything is allowed. `index`: of the devices, where it is known already;
+    those of the world are not looked at then."""
+    return Compiled(Resolver(EMPTY if document is None else document, world, index))
 
 
 def _routes_of(index: Index, device_id: int) -> bool:

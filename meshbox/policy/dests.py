@@ -137,10 +137,9 @@ class Dest:
             all(span.covers(part) for part in INTERNET if part.family == span.family) for span in self.spans
         )
 
-    def overlaps_route(self, route: Span) -> bool:
-        if self.is_any or any(span.overlaps(route) for span in self.spans):
-            return True
-        return bool(self.nodes & self.index.devices_in(route))
+    def overlaps_route(self, route: Span, inside: View) -> bool:
+        """`inside` are the devices that have an address in the route: found once for all who are asked."""
+        return bool(self.is_any or self.nodes & inside or any(span.overlaps(route) for span in self.spans))
 
     def contains(self, span: Span) -> bool:
         """Is the whole span a destination?"""

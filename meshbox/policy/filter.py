@@ -8,7 +8,7 @@ the place of one that the receiver is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from meshbox.policy.dests import Place, place_of
@@ -21,25 +21,22 @@ from meshbox.policy.sources import addresses_of
 JsonRule = dict[str, object]
 
 
-def filter_for(table: Table, device_id: int) -> list[JsonRule]:
-    """PacketFilter of one device."""
-    return [rule for _, rule in placed_rules(table, device_id)]
-
-
-def placed_rules(table: Table, device_id: int) -> list[tuple[int, JsonRule]]:
-    """The same with the place of each rule in the policy, ascending."""
+def placed_rules(table: Table, device_id: int, received: Iterable[int]) -> list[tuple[int, JsonRule]]:
+    """PacketFilter of one device, with the place of each rule in the policy, ascending. `received` are the
+    plain rules that the device is a receiver of, by their number: of hundreds a device receives a few."""
     index = table.resolver.index
     place = place_of(index, device_id)
     own = own_devices(index, device_id)
     sent: list[_Sent] = []
     merged: dict[tuple[int, int | None], _Sent] = {}
-    for at, rule in zip(table.leaders, table.rules, strict=True):
+    for number in sorted((*table.to_self, *(table.plain[one] for one in received))):
+        at, rule = table.leaders[number], table.rules[number]
         if isinstance(rule, SelfRule):
             sources, receivers = rule.sides(own)
             if not receivers >> device_id & 1:
                 continue
             texts = tuple(sorted(addresses_of(index, sources)))
-        elif rule.is_silent or not rule.receivers >> device_id & 1:
+        elif rule.is_silent:
             continue
         else:
             texts = rule.source.texts

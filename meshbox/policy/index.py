@@ -72,6 +72,8 @@ class Index:
         for address in device.addresses:
             places = new._places[address.version] = list(new._places[address.version])
             insort(places, (int(address), device.id))
+        if self._over == () and not device.routes and not self._is_routed(device):
+            new._over = ()
         return new
 
     def minus(self, device_id: int) -> Index:
@@ -96,6 +98,8 @@ class Index:
         for address in device.addresses:
             places = new._places[address.version] = list(new._places[address.version])
             places.remove((int(address), device_id))
+        if self._over == ():
+            new._over = ()
         return new
 
     def told(self, device: Device) -> Index:
@@ -147,6 +151,11 @@ class Index:
         """Does a subnet route hold the address of a device?"""
         self.closure(0)
         return bool(self._over)
+
+    def _is_routed(self, device: Device) -> bool:
+        """Does an address of the device lie in a subnet route?"""
+        addresses = device.addresses
+        return any(route.prefixlen and one in route for route in self.routers for one in addresses)
 
     def closure(self, nodes: View) -> View:
         """The devices, and the routers of a route in which one of them has its address. Seldom more than

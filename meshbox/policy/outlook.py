@@ -59,11 +59,11 @@ class Outlooks:
 
     def _find(self, viewer: int) -> Outlook:
         compiled = self._compiled
-        if viewer not in compiled.index.devices:
+        device = compiled.index.devices.get(viewer)
+        if device is None:
             return NOTHING
-        has_routes = bool(compiled.index.devices[viewer].routes)
         shows_ipv4 = compiled.has_ipv4(viewer)
-        key = compiled.visibility.class_of(viewer), viewer if has_routes else 0, shows_ipv4
+        key = compiled.visibility.class_of(viewer), viewer if device.routes else 0, shows_ipv4
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._make(viewer, shows_ipv4)

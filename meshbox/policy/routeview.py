@@ -13,11 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from meshbox.policy.dests import Dest
 from meshbox.policy.index import Index
 from meshbox.policy.rules import AnyRule, Rule
 from meshbox.policy.sight import View, bit
+from meshbox.policy.sources import Source
 from meshbox.policy.spans import Prefix, span_of_prefix
+
+Set = TypeVar("Set", Source, Dest)
 
 Mark = int
 """How a device stands to the plain rules: bit 2n for sending by rule n, bit 2n+1 for receiving it."""
@@ -39,6 +44,14 @@ class RouteView:
     def __init__(self, rules: Iterable[AnyRule], index: Index) -> None:
         self.index = index
         self._rules = [rule for rule in rules if isinstance(rule, Rule)]
+        # Thousands of rules share a few hundred sets, and each is asked about each route.
+        self._by_source: dict[Source, Mark] = {}
+        self._by_dest: dict[Dest, Mark] = {}
+        for at, rule in enumerate(self._rules):
+            if rule.via is None:
+                _mark(self._by_source, rule.source, _receives(at))
+                for dest in rule.dests:
+                    _mark(self._by_dest, dest, _sends(at))
         self._routes: dict[Prefix, RouteRule] = {
             route: self._rule_of(route) for route in sorted(index.subnet_routes(), key=_order)
         }
@@ -118,21 +131,32 @@ class RouteView:
 
     def _rule_of(self, route: Prefix) -> RouteRule:
         span = span_of_prefix(route)
+        inside = self.index.devices_in(span)
         plain = answers = 0
-        via = []
-        for at, rule in enumerate(self._rules):
-            if any(dest.overlaps_route(span) for dest in rule.dests):
-                if rule.via is None:
-                    plain |= _sends(at)
-                else:
-                    via.append((_sends(at), rule.via))
-            if rule.via is None and rule.source.overlaps(span):
-                answers |= _sends(at) << 1
-        return RouteRule(plain, answers, tuple(via))
+        for dest, mark in self._by_dest.items():
+            if dest.overlaps_route(span, inside):
+                plain |= mark
+        for source, mark in self._by_source.items():
+            if source.overlaps(span, inside):
+                answers |= mark
+        via = tuple(
+            (_sends(at), rule.via)
+            for at, rule in enumerate(self._rules)
+            if rule.via is not None and any(dest.overlaps_route(span, inside) for dest in rule.dests)
+        )
+        return RouteRule(plain, answers, via)
 
 
 def _sends(at: int) -> Mark:
     return 1 << 2 * at
+
+
+def _receives(at: int) -> Mark:
+    return 1 << 2 * at + 1
+
+
+def _mark(marks: dict[Set, Mark], key: Set, mark: Mark) -> None:
+    marks[key] = marks.get(key, 0) | mark
 
 
 def _order(route: Prefix) -> tuple[int, int, int]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from operator import is_
 from typing import Literal
 
 from meshbox.policy.dests import Dest
@@ -111,6 +110,8 @@ class Table:
         self._texts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._numbers: dict[int, tuple[tuple[str, ...], int]] = {}
         self.rules: tuple[AnyRule, ...] = tuple(self._build())
+        self.plain = tuple(at for at, rule in enumerate(self.rules) if isinstance(rule, Rule))
+        self.to_self = tuple(at for at, rule in enumerate(self.rules) if isinstance(rule, SelfRule))
 
     @property
     def can_follow(self) -> bool:
@@ -141,28 +142,33 @@ class Table:
         new.resolver = resolver
         new._postures, new._texts, new._numbers = self._postures, {}, {}
         index = resolver.index
-        new._sources = {
-            key: source.after(index, device_id, is_meant(key[0])) for key, source in self._sources.items()
-        }
-        new._dests = {
-            selector: dest.after(index, device_id, is_meant((selector,)))
-            for selector, dest in self._dests.items()
-        }
-        sources = {id(old): new._sources[key] for key, old in self._sources.items()}
-        dests = {id(old): new._dests[selector] for selector, old in self._dests.items()}
-        new.rules = tuple(new._follow(rule, sources, dests) for rule in self.rules)
+        # Most sets are not touched, and what is not touched is not built again.
+        sources: dict[int, Source] = {}
+        dests: dict[int, Dest] = {}
+        new._sources, new._dests = dict(self._sources), dict(self._dests)
+        for key, source in self._sources.items():
+            changed = source.after(index, device_id, is_meant(key[0]))
+            if changed is not source:
+                new._sources[key] = sources[id(source)] = changed
+        for selector, dest in self._dests.items():
+            moved = dest.after(index, device_id, is_meant((selector,)))
+            if moved is not dest:
+                new._dests[selector] = dests[id(dest)] = moved
+        new.rules = tuple([new._follow(rule, sources, dests) for rule in self.rules])
+        new.plain, new.to_self = self.plain, self.to_self
         return new
 
     def _follow(self, rule: AnyRule, sources: Mapping[int, Source], dests: Mapping[int, Dest]) -> AnyRule:
-        source = sources[id(rule.source)]
+        """The rule with those of its sets that are others now, given by the id of the old one."""
+        source = sources.get(id(rule.source), rule.source)
         if isinstance(rule, SelfRule):
             if source is rule.source:
                 return rule
             return SelfRule(rule.origin, source, rule.ports, rule.protocol, rule.caps, rule.is_reversed)
         tags = rule.via_tags
-        own_dests = tuple(dests[id(dest)] for dest in rule.dests)
-        if source is rule.source and not tags and all(map(is_, own_dests, rule.dests)):
+        if source is rule.source and not tags and dests.keys().isdisjoint(map(id, rule.dests)):
             return rule
+        own_dests = tuple(dests.get(id(dest), dest) for dest in rule.dests)
         return Rule(
             rule.origin, source, own_dests, rule.ports, rule.protocol, rule.caps, tags,
             self._carrying(tags), rule.is_silent,

@@ -110,11 +110,9 @@ class Source:
     def _has(self, address: int, family: Family) -> bool:
         return any(span.contains(family, address) for span in self.literals)
 
-    def overlaps(self, span: Span) -> bool:
-        """Is any address of the span a source?"""
-        if self.is_all or any(own.overlaps(span) for own in self.literals):
-            return True
-        return bool(self.nodes & self.index.devices_in(span))
+    def overlaps(self, span: Span, inside: View) -> bool:
+        """Is any address of the span a source? `inside` are the devices that have one in it."""
+        return bool(self.is_all or self.nodes & inside or any(own.overlaps(span) for own in self.literals))
 
     def contains(self, family: Family, address: int) -> bool:
         if self.is_all:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from meshbox.policy.outlook import Outlook, RoutedBy
 from meshbox.policy.sight import bit, members
-from meshbox.tailnet.changes import Fact, Gap
+from meshbox.tailnet.changes import Gap, are_hard
 from meshbox.tailnet.frames import ZSTD, Coding
 from meshbox.tailnet.peers import Peers
 from meshbox.tailnet.tailnet import Tailnet
@@ -91,7 +91,7 @@ class Blocks:
         for node_id, facts in dirty.nodes.items():
             self._peers.forget(node_id, facts)
             index = node_id // BLOCK
-            if facts & ~Fact.HOT:
+            if are_hard(facts):
                 self._hard[index] = changes.cursor
             self._hot[index] = changes.cursor
 

@@ -14,7 +14,7 @@ from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
 
-_MOVING = Fact.ONLINE | Fact.WHOLE | Fact.SIGHT
+_MOVING = int(Fact.ONLINE | Fact.WHOLE | Fact.SIGHT)
 
 Resolvers = tuple[tuple[str, tuple[str, ...]], ...]
 """Domain -> URLs of the resolvers for it and for all below it."""
@@ -50,7 +50,9 @@ class Connectors:
             # Those that are connectors no longer stay among them: sessions were told of them.
             self._view = view
             self._seen.update(ids(view))
-        return any(dirty.nodes[one] & _MOVING for one in self._seen if one in dirty.nodes)
+        return bool(self._seen) and any(
+            dirty.nodes[one] & _MOVING for one in self._seen if one in dirty.nodes
+        )
 
     @property
     def exist(self) -> bool:

@@ -12,47 +12,60 @@ patches, then rare patches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
 from meshbox.policy.outlook import Outlook
-from meshbox.policy.sight import bit, members
+from meshbox.policy.sight import View, bit, members
 from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.frames import Coding
 from meshbox.tailnet.peers import Peers
 
 MEMO_LIMIT = 256
 
+_SIGHT, _HOT, _RARE = int(Fact.SIGHT), int(Fact.HOT), int(Fact.RARE)
+_WHOLE = int(Fact.WHOLE | Fact.SIGHT)
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From what was told to what is: the identity of a delta."""
+
+class Span(NamedTuple):
+    """From what was told to what is: the identity of a delta. A tuple, because every session makes one in
+    every round and looks it up."""
 
     told: Outlook
     now: Outlook
     since: int
     until: int
 
-    def names(self, node_id: int) -> bool:
-        """Would the delta speak of this node, though nothing of it changed?"""
+    @property
+    def moved(self) -> View:
+        """The nodes that the delta speaks of though nothing of them changed: they came into sight or left
+        it, or are shown with other routes."""
         if self.told is self.now:
-            return False
-        return bool((self.told.view ^ self.now.view) >> node_id & 1) or node_id in self.now.rerouted(
-            self.told
-        )
+            return 0
+        found = self.told.view ^ self.now.view
+        for router in self.now.rerouted(self.told):
+            found |= bit(router)
+        return found
+
+
+class Shared(NamedTuple):
+    """Framed messages for all sessions at a span but for those of the nodes in `moved`."""
+
+    messages: bytes
+    moved: View
 
 
 class Deltas:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._memo: dict[tuple[Span, bool], bytes] = {}
+        self._memo: dict[tuple[Span, bool], Shared] = {}
         self._until = -1
 
     def for_viewer(self, viewer: int, span: Span, dirty: Dirty, coding: Coding) -> bytes:
         """The framed messages for one session; b"" when there is nothing to tell. Shared by all sessions at
         this span, but for those of which it would speak themselves."""
-        if viewer in dirty.nodes or span.names(viewer):
+        if viewer in dirty.nodes:
             return self.make(span, dirty, coding, but=viewer)
         if span.until != self._until or len(self._memo) > MEMO_LIMIT:
             self._memo.clear()
@@ -60,8 +73,10 @@ class Deltas:
         key = (span, coding.is_compressed)
         found = self._memo.get(key)
         if found is None:
-            found = self._memo[key] = self.make(span, dirty, coding)
-        return found
+            found = self._memo[key] = Shared(self.make(span, dirty, coding), span.moved)
+        if found.moved >> viewer & 1:
+            return self.make(span, dirty, coding, but=viewer)
+        return found.messages
 
     def make(self, span: Span, dirty: Dirty, coding: Coding, but: int = 0) -> bytes:
         """Everything between the two outlooks, without the node `but`."""
@@ -78,13 +93,13 @@ class Deltas:
         for node_id, facts in dirty.nodes.items():
             if not view >> node_id & 1:
                 continue
-            is_new = bool(added >> node_id & 1) or bool(facts & Fact.SIGHT)
-            if facts & (Fact.WHOLE | Fact.SIGHT):
+            is_new = bool(added >> node_id & 1) or bool(facts & _SIGHT)
+            if facts & _WHOLE:
                 whole.add(node_id)
-            elif facts & Fact.RARE and node_id not in whole:
+            elif facts & _RARE and node_id not in whole:
                 rare.append(node_id)
             # A client that never had a LastSeen drops the one in a whole node; a patch sets it.
-            if facts & Fact.HOT and not is_new:
+            if facts & _HOT and not is_new:
                 hot.append(node_id)
         messages = [
             self._whole(sorted(whole), list(members(removed)) if removed else [], span.now, coding),

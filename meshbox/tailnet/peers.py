@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from meshbox.policy.outlook import Outlook
-from meshbox.tailnet.changes import Fact
+from meshbox.tailnet.changes import Facts, are_hard
 from meshbox.tailnet.dns import node_fqdn
 from meshbox.tailnet.model import Node, Prefix, Report
 from meshbox.tailnet.standing import Standing, addresses_of
@@ -44,9 +44,9 @@ class Peers:
         self._static: dict[int, dict[Variant, bytes]] = {}
         self._hot: dict[int, bytes] = {}
 
-    def forget(self, node_id: int, facts: Fact) -> None:
+    def forget(self, node_id: int, facts: Facts) -> None:
         self._hot.pop(node_id, None)
-        if facts & ~Fact.HOT:
+        if are_hard(facts):
             self._static.pop(node_id, None)
 
     def forget_all(self) -> None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import orjson
 
 from meshbox.policy.compiled import Compiled
-from meshbox.policy.filter import placed_rules
 from meshbox.tailnet.tailnet import Tailnet
 
 NO_LOGIN = b'{"rules":[]}'
@@ -70,7 +69,7 @@ class Permits:
         if node_id not in compiled.index.devices:
             return {}
         placed: dict[int, list[object]] = {}
-        for place, rule in placed_rules(compiled.table, node_id):
+        for place, rule in compiled.placed_rules(node_id):
             placed.setdefault(place, []).append({**rule, "SrcIPs": self._encoded(rule["SrcIPs"])})
         return {place: orjson.dumps(rules) for place, rules in placed.items()}
 

@@ -20,8 +20,8 @@ from meshbox.tailnet.mapper import Mapper
 from meshbox.tailnet.model import Node
 from meshbox.wire.gojson import Json
 
-_SELF = Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING
-_PERMIT = Fact.WHOLE | Fact.SIGHT
+_SELF = int(Fact.WHOLE | Fact.KEY | Fact.SIGHT | Fact.STANDING)
+_PERMIT = int(Fact.WHOLE | Fact.SIGHT)
 
 
 class Poll:

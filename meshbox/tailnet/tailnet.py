@@ -63,7 +63,7 @@ class Tailnet:
         self.derp_map = self._configured_relays = derp_map
         self.changes = Changes()
         self.admission = Admission()
-        self.enforcement = Enforcement(self.changes, self.world, self.device)
+        self.enforcement = Enforcement(self.changes, self.people, self.world, self.device)
         self.deadlines = Deadlines()
         self.presence = Presence(self.deadlines, self._came_online, self._went_offline)
         self.users: dict[int, User] = {}
@@ -124,11 +124,15 @@ class Tailnet:
         return device_of(node, self.report(node_id), self.presence.is_well(node_id))
 
     def world(self) -> World:
-        people = {user.id: person_of(user) for user in self.users.values()}
         devices = {one: device for one in self.nodes if (device := self.device(one)) is not None}
+        return replace(self.people(), devices=devices)
+
+    def people(self) -> World:
+        """The world without its devices, which are most of its cost."""
+        people = {user.id: person_of(user) for user in self.users.values()}
         prefixes = (self.settings.prefix_v4, self.settings.prefix_v6)
         own = tuple(prefix for prefix in prefixes if prefix not in (None, CGNAT, ULA))
-        return World(people, devices, prefixes=tuple(prefix for prefix in own if prefix is not None))
+        return World(people, prefixes=tuple(prefix for prefix in own if prefix is not None))
 
     def enforce(self, document: Document | None) -> None:
         """Another policy is in force from now on; sessions hear what that means for them."""

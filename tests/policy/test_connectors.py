@@ -7,7 +7,6 @@ from typing import Any
 
 from meshbox.policy.compiled import Compiled, compile_policy
 from meshbox.policy.connectors import APP, App, apps
-from meshbox.policy.filter import filter_for
 from meshbox.policy.sight import ids
 from meshbox.policy.world import Device
 from tests.policy.build import ANA, BOB, DEVICES, ROUTER, acl, document, world
@@ -41,7 +40,7 @@ def test_who_may_reach_the_internet_may_use_a_connector_and_it_is_told_so() -> N
     compiled = connected(acls=[acl("ana@example.com", "autogroup:internet:*"), acl("*", "tag:router:22")])
     assert ids(compiled.usable_connectors(ANA)) == [ROUTER]
     assert ids(compiled.usable_connectors(BOB)) == [] and ids(compiled.usable_connectors(ROUTER)) == []
-    texts = str(filter_for(compiled.table, ROUTER))
+    texts = str(compiled.filter(ROUTER))
     assert "0.0.0.0-9.255.255.255" in texts, "the client looks whether 0.0.0.0 would be let in"
     gone = compiled.without_device(ROUTER)
     assert not gone.index.connectors and gone.usable_connectors(ANA) == 0

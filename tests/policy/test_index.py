@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 
 from meshbox.policy.index import Index
 from meshbox.policy.sight import bit, ids
@@ -47,3 +47,13 @@ def test_routers_of_tailnet_addresses_count_with_the_devices_behind_them() -> No
     assert index.routes_own_addresses
     assert ids(index.closure(bit(ANA))) == [ANA, 20]
     assert not Index(DEVICES).routes_own_addresses
+
+
+def test_a_device_that_joins_may_be_the_first_inside_a_route() -> None:
+    """What is known of routes over addresses is carried along, and must not be carried too far."""
+    index = Index([device(20, "tag:web", routes=("100.64.1.0/24",))])
+    assert not index.routes_own_addresses
+    inside = replace(device(21, "tag:web"), ipv4=IPv4Address("100.64.1.7"))
+    assert not index.plus(device(22, "tag:web")).routes_own_addresses
+    assert index.plus(device(22, "tag:web")).minus(22).plus(inside).routes_own_addresses
+    assert not index.plus(inside).minus(21).routes_own_addresses

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from meshbox.policy.compiled import compile_policy
 from meshbox.policy.outlook import NOTHING
 from meshbox.policy.sight import ids
 from meshbox.tailnet import devices, report, users
@@ -102,3 +103,34 @@ def test_a_peer_that_loses_its_ipv4_address_is_told_anew() -> None:
     t.enforce(policy(nodeAttrs=[{"target": ["bo@"], "attr": ["disable-ipv4"]}]))
     t.enforcement.outlook(one.id)
     assert since(t, cursor).nodes == {other.id: Fact.WHOLE}
+
+
+def test_other_rules_and_people_over_the_same_devices_are_as_compiled_afresh() -> None:
+    t = make_tailnet()
+    keys = [make_key(t, "ana", reusable=True), make_key(t, "bo", reusable=True), make_key(t, tags=("tag:a",))]
+    nodes = [join(t, number, key) for number, key in enumerate(keys, 1)]
+    report.take(t, machine(2), map_request(2, routes=["10.33.0.0/16"]), NOW)
+    t.commit(NOW, Put(replace(t.nodes[nodes[1].id], approved_routes=t.report(nodes[1].id).advertised_routes)))
+
+    def check() -> None:
+        now, fresh = t.enforcement.compiled, compile_policy(t.enforcement.document, t.world())
+        for one in fresh.index.devices:
+            assert now.view(one, t.everyone) == fresh.view(one, t.everyone)
+            assert now.filter(one) == fresh.filter(one)
+            assert now.shown_routes(one) == fresh.shown_routes(one)
+
+    check()
+    index = t.enforcement.compiled.index
+    t.enforce(MINE)
+    check()
+    t.enforce(
+        policy(acls=[allow("ana@", "10.33.0.0/16:*"), allow("bea@", "tag:a:22")], tagOwners={"tag:a": []})
+    )
+    check()
+    users.rename(t, t.by_user_name["bo"], "bea", "test", NOW)
+    check()
+    assert t.enforcement.compiled.index is index
+    assert t.enforcement.compiled.filter(nodes[2].id)
+    t.enforce(MINE)
+    devices.delete(t, nodes[0].id, "test", NOW)
+    check()

@@ -230,7 +230,7 @@ class Sessions(RuleBasedStateMachine):
     @contextlib.contextmanager
     def afresh(self) -> Iterator[None]:
         kept = self.t.enforcement
-        self.t.enforcement = Enforcement(Changes(), self.t.world, self.t.device)
+        self.t.enforcement = Enforcement(Changes(), self.t.people, self.t.world, self.t.device)
         self.t.enforcement.enforce(kept.document)
         # Who carries a route is history, not a matter of fact.
         self.t.enforcement._carriers = dict(kept._carriers)
