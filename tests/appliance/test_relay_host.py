@@ -78,3 +78,4 @@ def test_both_are_left_as_they_were(pair: Pair) -> None:
     for machine in (pair.control, pair.relay):
         assert machine.listening() == {"tcp/22"}
         assert machine.run("test", "-e", "/etc/meshbox", check=False).code != 0
+        assert "meshbox" not in machine.sh("ls /etc/systemd/system")
