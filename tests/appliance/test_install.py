@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance.bed import Bed, Server, packages
+from tests.appliance.bed import ROOT, Bed, Server, packages
 from tests.appliance.figures import measured
 from tests.appliance.machine import Machine
 from tests.appliance.pages import ELSEWHERE, PAGES, commands, elsewhere
@@ -236,18 +236,41 @@ def test_a_reboot(vps: Machine, ana: Client) -> None:
     ana.ping("ben")
 
 
-def test_a_database_of_a_newer_version_is_refused_with_the_way_back(vps: Machine) -> None:
-    def schema(statement: str) -> None:
-        vps.run("python3", "-c", "import sqlite3, sys; db = sqlite3.connect('/var/lib/meshbox/db.sqlite'); "
-                "db.execute(sys.argv[1]); db.commit()", statement)  # fmt: skip
+def in_schema(vps: Machine, statement: str) -> None:
+    vps.run("python3", "-c", "import sqlite3, sys; db = sqlite3.connect('/var/lib/meshbox/db.sqlite'); "
+            "db.execute(sys.argv[1]); db.commit()", statement)  # fmt: skip
 
+
+def test_a_database_of_a_newer_version_is_refused_with_the_way_back(vps: Machine) -> None:
     vps.run("systemctl", "stop", "meshbox-stun.socket", "meshbox.socket", "meshbox.service")
-    schema("INSERT INTO schema_version VALUES (999, 'future', 0, '9.9.9')")
+    in_schema(vps, "INSERT INTO schema_version VALUES (999, 'future', 0, '9.9.9')")
     assert vps.run("systemctl", "start", "meshbox.service", check=False).code != 0
     assert "install meshbox 9.9.9 or newer again" in vps.journal("meshbox")
     assert vps.sh("systemctl show -P ExecMainStatus meshbox") == "14"
-    schema("DELETE FROM schema_version WHERE version = 999")
+    in_schema(vps, "DELETE FROM schema_version WHERE version = 999")
     vps.run("systemctl", "start", "meshbox.socket", "meshbox-stun.socket", "meshbox.service")
+
+
+def test_a_failed_upgrade_of_the_database_leaves_it_and_says_where_the_copy_is(vps: Machine) -> None:
+    """It believes its last step is still to be done: what that step adds is there, so it fails."""
+    nodes = vps.run("meshbox", "nodes", "list", "-o", "name").out
+    last = len(list((ROOT / "meshbox/store/steps").glob("m[0-9]*.py")))
+    vps.run("systemctl", "stop", "meshbox-stun.socket", "meshbox.socket", "meshbox.service")
+    row = f"FROM schema_version WHERE version = {last}"
+    in_schema(vps, f"CREATE TABLE kept AS SELECT * {row}")
+    in_schema(vps, f"DELETE {row}")
+    assert vps.run("systemctl", "start", "meshbox.service", check=False).code != 0
+    copy = f"/var/lib/meshbox/db.sqlite.schema-{last - 1}.backup"
+    said = vps.journal("meshbox")
+    assert f"could not be brought from schema {last - 1} to {last}" in said
+    assert "nothing has changed" in said and copy in said
+    assert vps.run("test", "-s", copy, check=False).code == 0
+    vps.run("systemctl", "stop", "meshbox.socket", "meshbox.service")
+    in_schema(vps, "INSERT INTO schema_version SELECT * FROM kept")
+    in_schema(vps, "DROP TABLE kept")
+    vps.sh(f"rm {copy}")
+    vps.run("systemctl", "start", "meshbox.socket", "meshbox-stun.socket", "meshbox.service")
+    assert vps.run("meshbox", "nodes", "list", "-o", "name").out == nodes
 
 
 def test_remove_keeps_and_purge_asks(vps: Machine) -> None:

@@ -77,10 +77,15 @@ def test_from_the_signed_repository_in_and_out(private_bed: Bed, machine: Machin
     key = (repository / "meshbox-archive-keyring.asc").read_text()
     machine.run("tee", "/etc/apt/keyrings/meshbox.asc", stdin=key)
     machine.run("apt-get", "update", "-qq")
+    bare, people = everything(machine), machine.read("/etc/passwd")
     machine.run(*INSTALL, "meshbox", "meshbox-derp")
     assert machine.failed_units() == [] and machine.listening() == {"tcp/22"}
     machine.run("apt-get", "purge", "-y", "meshbox", "meshbox-derp", "meshbox-common")
     before = everything(machine)
+    # What it depends on stays; nothing of its own does, but the users, whose numbers must not go to others.
+    assert {path for path in before - bare if "meshbox" in path} == set()
+    came = set(machine.read("/etc/passwd").splitlines()) - set(people.splitlines())
+    assert {line.split(":")[0] for line in came} == {"meshbox", "meshbox-derp"}
     machine.run(*INSTALL, "meshbox", "meshbox-derp")
     assert "meshbox 0." in machine.run("apt-cache", "policy", "meshbox").out.replace("Installed:", "meshbox")
     machine.run("apt-get", "purge", "-y", "meshbox", "meshbox-derp", "meshbox-common")

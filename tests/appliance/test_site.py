@@ -175,6 +175,11 @@ def test_a_firewall_that_locks_out_takes_itself_back(site: Site, before: Path) -
     assert back
     assert "198.51.100.7" not in site.vps.run("nft", "list", "ruleset").out
     assert "appliance" in site.vps.run("nft", "list", "ruleset").out
+    # The first rules a machine ever gets have none before them to go back to.
+    site.vps.sh("cd /etc/appliance-firewall; mv rules.nft kept.nft; appliance-firewall try 2")
+    assert "198.51.100.7" in site.vps.run("nft", "list", "ruleset").out
+    eventually(lambda: "appliance" not in site.vps.run("nft", "list", "ruleset").out, 15, "no rules are left")
+    site.vps.sh("cd /etc/appliance-firewall; mv kept.nft rules.nft; appliance-firewall start")
 
 
 def test_a_renewal_drops_no_session(site: Site) -> None:
