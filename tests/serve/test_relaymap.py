@@ -11,7 +11,7 @@ from meshbox.config import Config, load
 from meshbox.errors import ConfigError
 from meshbox.serve.introduction import Introduction
 from meshbox.serve.relaymap import own_region, relay_addresses, relay_map
-from meshbox.wire.derpmap import DerpMap
+from meshbox.wire.derpmap import DerpMap, to_json
 
 PIN = "sha256-raw:" + "ab" * 32
 PROPER = Introduction()
@@ -124,3 +124,29 @@ def test_clients_look_for_captive_portals_where_port_80_is_served(
     made = config(tmp_path, **{"server_url": "https://ctl.example.org", **values, "derp": derp})
     region = own_region(made, said)
     assert region is not None and region.nodes[0].can_port80 is expected
+
+
+def test_the_same_configuration_is_told_in_the_same_words(tmp_path: Path) -> None:
+    """A client hangs up at a relay whose entry differs in anything (magicsock: "derp-region-redefined"). Who
+    changes this makes the upgrade to it cut relayed packets: say so in the changelog."""
+    server = {
+        "separate": True,
+        "host_name": "derp.example.org",
+        "handover_socket": "/run/h",
+        "ipv4": "192.0.2.7",
+    }
+    values = {
+        "server_url": "https://ctl.example.org", "http": {"listen_addr": ":80"},
+        "tls_cert_path": "/c", "tls_key_path": "/k", "derp": relay(**server) | {"push": ["/run/x"]},
+    }  # fmt: skip
+    region = own_region(config(tmp_path, **values), Introduction(PIN))
+    assert region is not None
+    assert to_json(DerpMap((region,)))["Regions"] == {
+        "999": {
+            "RegionID": 999, "RegionCode": "meshbox", "RegionName": "meshbox relay",
+            "Nodes": [{
+                "Name": "999a", "RegionID": 999, "HostName": "derp.example.org", "CertName": PIN,
+                "IPv4": "192.0.2.7", "STUNPort": 3478, "CanPort80": True,
+            }],
+        },
+    }  # fmt: skip
