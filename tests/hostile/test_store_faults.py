@@ -145,7 +145,11 @@ def test_kill_at_any_moment_keeps_every_acknowledged_registration(disk_path: Pat
             say(b"%d\n" % number)
 
     dice = random.Random(1)
-    for _ in range(25):
+    kills = 0
+    # A busy machine acknowledges little in a moment: then it is killed more often.
+    while kills < 25 or len(acknowledged) <= 100:
+        kills += 1
+        assert kills < 1000
         acknowledged |= {int(line) for line in in_child(work, dice.uniform(0.02, 0.15)).split()}
         kept = store.open(path, START)
         saved = kept.load()
@@ -155,7 +159,6 @@ def test_kill_at_any_moment_keeps_every_acknowledged_registration(disk_path: Pat
         assert there == spent, "a node without its spent key, or a spent key without its node"
         assert all(one == node(one.id, auth_key_id=one.id) for one in saved.nodes)
         kept.close()
-    assert len(acknowledged) > 100
 
 
 def test_quota_of_the_file_system_is_a_clear_refusal(disk_path: Path) -> None:
