@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run all tests, after installing what they need: Debian's network tools, Go, the official clients, and images of
-# machines to boot. Arguments go to pytest; without any, four processes share the tests. What cannot run here is said at the beginning and at the end, and with
-# CI=true it is a failure.
+# machines to boot. Arguments go to pytest; without any, four processes share the tests. What cannot run here is said at
+# the beginning and at the end, and with CI=true it is a failure.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

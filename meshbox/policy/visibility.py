@@ -25,7 +25,6 @@ where that matters, else 0."""
 STEPS_KEPT = 32
 """A view that has missed more is computed afresh, which costs about as much as so many steps."""
 
-
 ROWS = 512
 """Sides of rules looked at together: of 16,000 rules and 10,000 devices all would be 320 MB."""
 

@@ -4,7 +4,7 @@ The map is put together from fetched maps, files and our own relay, and again wh
 map that cannot be put together (two nodes of one name) leaves the old one in force.
 
 A client whose relay is missing from the map hangs up there at once, and 1.102.5 was seen to stay without a
-home relay for minutes after the map had it again. So a map must never lack the relay only because this
+home relay for over a minute after the map had it again. So a map must never lack the relay only because this
 server has just started: what the relay said of itself is kept, and when nothing is, the server opens its
 doors a moment later.
 """

@@ -99,7 +99,7 @@ class Poll:
         if dirty.has_policy or dirty.affected >> node.id & 1 or (own is not None and own & _PERMIT):
             parts.append(self._permit_news(node))
         dns = mapper.dns_view
-        has_moved = dns.connectors.are_touched(dirty) or (dns.depends_on_view and outlook is not self._told)
+        has_moved = dns.connectors.are_touched(dirty) or (outlook is not self._told and dns.depends_on_view)
         if is_self_dirty or dirty.common or has_moved:
             parts += [self._dns_news(node), self._hint_news(node)]
         span = Span(self._told, outlook, self._cursor, changes.cursor)

@@ -71,6 +71,7 @@ def test_clients_reach_each_other_through_the_other_machine(pair: Pair) -> None:
 
 def test_the_second_run_changes_nothing_on_either(pair: Pair) -> None:
     assert changed(pair.play()) == 0
+    assert "STUN: answers" in pair.play("--tags", "selfcheck").out, "looked for where the relay is"
 
 
 def test_both_are_left_as_they_were(pair: Pair) -> None:
