@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import serialization
 from tests.appliance.bed import Bed
 from tests.serve.acme.paper import authority_certificate, server_certificate
 from tests.serve.acme.pebble import binary
-from tests.world.process import eventually
 
 API, MANAGEMENT = 14000, 15000
 
@@ -39,7 +38,7 @@ class Authority:
             f"{self.address}:53",
         ]
         self.daemon = bed.start("pebble", self.host, *pebble, env=environment)
-        eventually(self._fetch_root, 15, f"pebble answers\n{self.daemon.tail()}")
+        self.daemon.ready(self._fetch_root, 15, "answers")
 
     def _write(self) -> None:
         key, root = authority_certificate("Pebble's own")

@@ -17,7 +17,7 @@ import signal
 from pathlib import Path
 
 from tests.world.network import Host
-from tests.world.process import DIES_WITH_US, Daemon, LabError, Outcome, eventually, run
+from tests.world.process import DIES_WITH_US, Daemon, Outcome, eventually, run
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DISK = "1400m"
@@ -77,11 +77,9 @@ class Machine:
 
     def settle(self, within: float = 30.0) -> None:
         """Wait until it is up."""
-        eventually(self._is_up, within, f"{self.name} is up\n{self.daemon.tail()}", every=0.1)
+        self.daemon.ready(self._is_up, within, "is up")
 
     def _is_up(self) -> bool:
-        if not self.daemon.alive:
-            raise LabError(f"{self.name} did not boot:\n{self.daemon.tail()}")
         self._leader = _first_process(self.daemon.pid)
         if not self._leader:
             return False

@@ -21,26 +21,16 @@ from meshbox.cli.main import main
 from meshbox.cli.quickfile import Wish
 from meshbox.config import load
 from meshbox.errors import Conflict, Invalid
+from tests.world.ports import free_port
 
 DEFAULTS = Wish(address="192.0.2.10", port=8080, relay_port=8443, stun_port=3478)
 
 
 def free_ports() -> list[str]:
     """Options for ports nobody uses."""
-    kinds = {
-        "--port": socket.SOCK_STREAM,
-        "--relay-port": socket.SOCK_STREAM,
-        "--stun-port": socket.SOCK_DGRAM,
-    }
     words: list[str] = []
-    held = []
-    for option, kind in kinds.items():
-        taken = socket.socket(socket.AF_INET, kind)
-        taken.bind(("0.0.0.0", 0))
-        held.append(taken)
-        words += [option, str(taken.getsockname()[1])]
-    for taken in held:
-        taken.close()
+    for option in ("--port", "--relay-port", "--stun-port"):
+        words += [option, str(free_port())]
     return words
 
 

@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -26,6 +25,7 @@ import yaml
 
 from tests.fake.client import fetch_key
 from tests.fake.node import FakeNode
+from tests.world.ports import free_port
 from tests.world.process import DIES_WITH_US
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -212,9 +212,3 @@ async def watched(stand: Stand) -> AsyncIterator[None]:
             except TimeoutError:
                 process.kill()
                 raise
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -20,8 +20,9 @@ from meshbox.relay.roster import Push
 from meshbox.wire import stun
 from tests.fake.derp import REQUEST, DerpClient, Way
 from tests.serve.derpdaemon import EPOCH
-from tests.serve.test_relayd_restart import ROOT, free_port
+from tests.serve.test_relayd_restart import ROOT
 from tests.serve.tlsends import client_context
+from tests.world.ports import free_port
 
 STRANGERS = 5_000
 PATIENCE = 3.0
@@ -30,7 +31,7 @@ PATIENCE = 3.0
 
 class Alone:
     def __init__(self, home: Path) -> None:
-        self.port, self.stun_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.port, self.stun_port = free_port(), free_port()
         self.socket = home / "derp.sock"
         self.way = Way(self.port, tls=client_context())
         argv = [

@@ -18,21 +18,16 @@ from nacl.public import PrivateKey
 from meshbox.wire import stun
 from tests.fake.derp import DerpClient, Way
 from tests.serve.tlsends import client_context
+from tests.world.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Managed:
     """A relay under the hand of tests.fake.manager."""
 
     def __init__(self, home: Path, *around: str) -> None:
-        self.port, self.stun_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.port, self.stun_port = free_port(), free_port()
         self.way = Way(self.port, tls=client_context())
         sockets = (
             f"derp=tcp:127.0.0.1:{self.port}", f"stun=udp:127.0.0.1:{self.stun_port}",

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,15 +21,16 @@ from nacl.public import PrivateKey
 from meshbox.relay.roster import Push
 from tests.fake.derp import DerpClient, Way
 from tests.serve.derpdaemon import EPOCH, closes
-from tests.serve.test_relayd_restart import ROOT, come_back, free_port
+from tests.serve.test_relayd_restart import ROOT, come_back
 from tests.serve.tlsends import client_context
+from tests.world.ports import free_port
 
 WORKERS = 3
 
 
 class Team:
     def __init__(self, home: Path, *more: str) -> None:
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self.socket = home / "derp.sock"
         self.way = Way(self.port, tls=client_context())
         argv = [

@@ -135,7 +135,7 @@ class Client:
 
     def _wait_for_socket(self) -> None:
         if not self.socket.exists():
-            eventually(self.socket.exists, 10, f"{self.name} opens its socket\n{self.daemon.tail()}")
+            self.daemon.ready(self.socket.exists, 10, "opens its socket")
 
     def up_words(self, key: str | None, *more: str) -> list[str]:
         """The words of the `tailscale up` that joins this laboratory's server."""

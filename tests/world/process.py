@@ -115,6 +115,15 @@ class Daemon:
                 f"{self.name} ignored {with_signal.name} for {within:.0f} s:\n{self.tail()}"
             ) from None
 
+    def ready(self, look: Callable[[], object], within: float, what: str) -> None:
+        """Look until the answer is true-ish. If it never is, or the process ends, the error has its log."""
+        try:
+            eventually(lambda: look() or not self.alive, within, f"{self.name} {what}")
+        except LabError as error:
+            raise LabError(f"{error}\n{self.tail()}") from None
+        if not self.alive:
+            raise LabError(f"{self.name} ended at its start:\n{self.tail()}")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal and return at once."""
         os.kill(self.pid, number)

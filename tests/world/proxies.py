@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.world.authority import Issued
 from tests.world.lab import CONTROL_NAME
 from tests.world.network import Host
-from tests.world.process import Daemon, eventually
+from tests.world.process import Daemon
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxy.md"
 DOMAIN = "mesh.example.com"
@@ -62,7 +62,7 @@ class Proxy:
 
     def start(self) -> None:
         self.daemon.start(self._host.inside(["env", f"HOME={self.daemon.log.parent}", *self._argv]))
-        eventually(self._listens, 15, f"the proxy listens\n{self.daemon.tail()}")
+        self.daemon.ready(self._listens, 15, "listens")
 
     def _listens(self) -> bool:
         return ":443 " in self._host.run("ss", "-ltn").out

@@ -15,17 +15,12 @@ from tests.fake.derp import Way
 from tests.serve.tlsends import client_context
 from tests.world.authority import Authority, Issued
 from tests.world.clients import CACHE
-from tests.world.process import Daemon, LabError, Outcome, eventually, run
+from tests.world.ports import free_port
+from tests.world.process import Daemon, LabError, Outcome, run
 
 LOOPBACK = IPv4Address("127.0.0.1")
 MESHBOX = Path(sys.executable).with_name("meshbox")
 DERPER = CACHE / "derper"
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -136,7 +131,7 @@ class Bench:
         directory.mkdir(exist_ok=True)
         issued = self.authority.issue(name, LOOPBACK, name)
         daemon = Daemon(name, directory / "log")
-        stun_port = free_port(socket.SOCK_DGRAM)
+        stun_port = free_port()
         return Relay(name, port or free_port(), stun_port, daemon, directory), issued
 
     def _start(self, relay: Relay, argv: list[str]) -> Relay:
@@ -148,5 +143,5 @@ class Bench:
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", relay.port)) == 0
 
-        eventually(answers, 10, f"{relay.name} listens\n{relay.daemon.tail()}")
+        relay.daemon.ready(answers, 10, "listens")
         return relay

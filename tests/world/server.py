@@ -76,11 +76,9 @@ class Server:
     def start(self, within: float = 15.0) -> None:
         """Start and wait until it answers on its administration socket."""
         self.daemon.start(self.host.inside([str(MESHBOX), "serve", "--config", str(self.config)]))
-        eventually(self._answers, within, f"meshbox serve is ready\n{self.daemon.tail()}")
+        self.daemon.ready(self._answers, within, "is ready")
 
     def _answers(self) -> bool:
-        if not self.daemon.alive:
-            raise RuntimeError(f"meshbox serve ended at once:\n{self.daemon.tail()}")
         return self.admin("health", check=False).code == 0
 
     def reconfigure(self, **sections: Any) -> None:

@@ -13,8 +13,9 @@ from nacl.public import PrivateKey
 from meshbox.wire.derp import FrameType
 from tests.fake.derp import DerpClient
 from tests.fake.server import serving, write_config
+from tests.world.ports import free_port
 from tests.world.process import run
-from tests.world.relays import DERPER, Bench, Relay, free_port
+from tests.world.relays import DERPER, Bench, Relay
 
 
 @pytest.fixture

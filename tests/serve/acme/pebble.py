@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.serve.acme.paper import authority_certificate, server_certificate
-from tests.world.process import Daemon, LabError, eventually, run
+from tests.world.ports import free_port
+from tests.world.process import Daemon, LabError, run
 
 ROOT = Path(__file__).parents[3]
 VERSION = "2.10.1"
@@ -35,12 +35,6 @@ def binary(name: str) -> str:
     if path.exists():
         return str(path)
     raise LabError(f"{path} is missing: run scripts/build-pebble.sh")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 FETCH = """
@@ -108,7 +102,7 @@ class Pebble:
         self.names.start(self._inside([*names, "-management", f"127.0.0.1:{self._dns_control}"]))
         command = [binary("pebble"), "-config", str(self._home / "config.json"), "-dnsserver", dns]
         self.daemon.start(self._inside(command), {**os.environ, **self.environment})
-        eventually(self._answers, 15, f"pebble answers\n{self.daemon.tail()}")
+        self.daemon.ready(self._answers, 15, "answers")
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -17,7 +17,8 @@ from cryptography import x509
 
 from meshbox import log
 from tests.fake.server import FakeServer, serving, write_config
-from tests.serve.acme.pebble import Pebble, free_port
+from tests.serve.acme.pebble import Pebble
+from tests.world.ports import free_port
 
 pytestmark = pytest.mark.slow
 
