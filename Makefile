@@ -7,6 +7,7 @@
 #   make deb        the Debian packages in dist/, built in a clean Debian 13 without network (root)
 #   make apt-repo   a signed apt repository of them in dist/apt/
 #   make test-appliance  the packages and the playbook on booted Debian machines (root)
+#   make test-ubuntu     the same on Ubuntu 24.04 and 26.04, from packages built there (root)
 #   make lint       ruff and mypy --strict
 #   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
@@ -20,7 +21,7 @@
 ARGS ?=
 RUN := .venv/bin/python
 
-.PHONY: run demo test test-fast test-appliance deb apt-repo lint conformance bench bench-derp docs venv clean
+.PHONY: run demo test test-fast test-appliance test-ubuntu deb apt-repo lint conformance bench bench-derp docs venv clean
 
 venv:
 	@sh scripts/setup-venv.sh
@@ -39,6 +40,10 @@ test-fast: venv
 
 test-appliance: venv
 	@sh scripts/run-tests.sh tests/appliance -s $(ARGS)
+
+test-ubuntu: venv
+	@for one in noble resolute; do \
+		MESHBOX_DISTRIBUTION=$$one sh scripts/run-tests.sh tests/appliance -s $(ARGS) || exit 1; done
 
 deb:
 	@sh packaging/build.sh $(ARGS)

@@ -13,8 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.errors import Malformed, PeerError
 from meshbox.wire.keys import NodeKey
 
@@ -47,7 +46,7 @@ class Push:
     cut: tuple[bytes, ...] = ()
 
     def encode(self) -> bytes:
-        return orjson.dumps(
+        return fastjson.dumps(
             {
                 "epoch": self.epoch,
                 "since": self.since,
@@ -61,8 +60,8 @@ class Push:
 def decode(document: bytes) -> Push:
     """Raises Malformed."""
     try:
-        value = orjson.loads(document)
-    except orjson.JSONDecodeError as problem:
+        value = fastjson.loads(document)
+    except fastjson.JSONDecodeError as problem:
         raise Malformed(f"the push is not JSON: {problem}") from None
     if not isinstance(value, dict):
         raise Malformed("the push is not a JSON object")

@@ -9,9 +9,7 @@ Source: tailcfg.SetDeviceAttributesRequest, AuditLogRequest, QueryFeatureRequest
 
 from __future__ import annotations
 
-import orjson
-
-from meshbox import log
+from meshbox import fastjson, log
 from meshbox.errors import Busy, Invalid
 from meshbox.serve.attempts import Attempts
 from meshbox.serve.core import Core
@@ -77,7 +75,7 @@ class ClientCalls:
             answer: dict[str, object] = {"Complete": True}
         else:
             answer = {"Text": ANSWERS.get(call.feature, UNKNOWN)}
-        tunnel.answer(request.stream_id, 200, orjson.dumps(answer), (JSON,))
+        tunnel.answer(request.stream_id, 200, fastjson.dumps(answer), (JSON,))
 
     def note_recording(self, tunnel: Tunnel, request: Request) -> None:
         """POST /machine/ssh/recording: a node could not record a login to it. The client wants 201."""

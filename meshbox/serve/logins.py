@@ -12,9 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-import orjson
-
-from meshbox import log
+from meshbox import fastjson, log
 from meshbox.errors import Malformed, Unauthorised
 from meshbox.policy.ssh import CHECK_ORIGIN
 from meshbox.serve.core import Core
@@ -103,7 +101,7 @@ class Logins:
                     f"#   {link}\r\n",
                     "holdAndDelegate": f"{CHECK_ORIGIN}{WAIT}{check.id}/{check.destination}",
                 }
-        tunnel.answer(stream_id, 200, orjson.dumps(action), (JSON,))
+        tunnel.answer(stream_id, 200, fastjson.dumps(action), (JSON,))
 
     def _own_node(self, tunnel: Tunnel, node_id: int) -> Node:
         """The destination must be the caller itself. Raises Unauthorised."""

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
-from meshbox import log
+from meshbox import fastjson, log
 from meshbox.errors import Busy, Conflict, Exhausted
 from meshbox.serve.attempts import Attempts
 from meshbox.serve.core import Core
@@ -182,7 +180,7 @@ class Registration:
             core.later(LATE, lambda: self._reply(held, register_refused(text)))
 
     def _reply(self, held: Held, said: dict[str, object]) -> None:
-        held.tunnel.answer(held.stream_id, 200, orjson.dumps(said), (JSON,))
+        held.tunnel.answer(held.stream_id, 200, fastjson.dumps(said), (JSON,))
 
     def _count(self, result: str) -> None:
         self._core.metrics.count("meshbox_registrations_total", result)

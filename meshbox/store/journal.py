@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.errors import StoreBroken
 from meshbox.store.rows import KIND_OF, SHAPES
 from meshbox.tailnet.model import Audit
@@ -27,7 +26,7 @@ TRIM_EVERY = 100
 
 def append(connection: sqlite3.Connection, steps: Sequence[Step]) -> int:
     """Note the batch and return its generation."""
-    text = orjson.dumps([to_json(step) for step in steps]).decode()
+    text = fastjson.dumps([to_json(step) for step in steps]).decode()
     generation = connection.execute("INSERT INTO changes (steps) VALUES (?)", (text,)).lastrowid
     assert generation is not None
     if generation % TRIM_EVERY == 0:
@@ -49,7 +48,9 @@ def since(connection: sqlite3.Connection, cursor: int) -> list[Committed]:
     oldest = rows[0][0] if rows else generation(connection) + 1
     if oldest > cursor + 1:
         raise StoreBroken(f"the changes after {cursor} are no longer kept: load the database again")
-    return [Committed(number, tuple(from_json(step) for step in orjson.loads(text))) for number, text in rows]
+    return [
+        Committed(number, tuple(from_json(step) for step in fastjson.loads(text))) for number, text in rows
+    ]
 
 
 def to_json(step: Step) -> dict[str, Any]:

@@ -7,8 +7,7 @@ than traffic that silently goes another way.
 
 from __future__ import annotations
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.sight import View, bit, ids
 from meshbox.tailnet.changes import Dirty, Fact
 from meshbox.tailnet.model import Node
@@ -81,4 +80,4 @@ class Connectors:
 
 def _peer_api(hostinfo: bytes) -> dict[str, int]:
     """The ports of a client's peer API, by protocol."""
-    return {one["Proto"]: one["Port"] for one in orjson.loads(hostinfo).get("Services", ())}
+    return {one["Proto"]: one["Port"] for one in fastjson.loads(hostinfo).get("Services", ())}

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.outlook import Outlook
 from meshbox.policy.sight import View, bit, members
 from meshbox.tailnet.changes import Dirty, Fact
@@ -111,14 +110,14 @@ class Deltas:
     def _whole(self, changed: list[int], removed: list[int], outlook: Outlook, coding: Coding) -> bytes:
         fields: list[bytes] = []
         if removed:
-            fields.append(b'"PeersRemoved":' + orjson.dumps(removed))
+            fields.append(b'"PeersRemoved":' + fastjson.dumps(removed))
         if changed:
             owners = sorted({self._peers.owner(node_id) for node_id in changed})
             profiles = [self._peers.profile(owner) for owner in owners]
-            fields.append(b'"UserProfiles":' + orjson.dumps(profiles))
+            fields.append(b'"UserProfiles":' + fastjson.dumps(profiles))
             nodes = b",".join([self._peers.node(node_id, outlook) for node_id in changed])
             fields.append(b'"PeersChanged":[' + nodes + b"]")
         return coding.message(b"{" + b",".join(fields) + b"}") if fields else b""
 
     def _patches(self, patches: list[dict[str, object]], coding: Coding) -> bytes:
-        return coding.message(orjson.dumps({"PeersChangedPatch": patches})) if patches else b""
+        return coding.message(fastjson.dumps({"PeersChangedPatch": patches})) if patches else b""

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.sight import bit
 from meshbox.tailnet.addresses import Address
 from meshbox.tailnet.connectors import Connectors, Resolvers
@@ -50,7 +49,7 @@ class DnsView:
         key = (numbers, self._device(node, dns), self.connectors.resolvers(node), self._known(node))
         found = self._memo.get(key)
         if found is None:
-            found = self._memo[key] = orjson.dumps(self._config(dns, *key[1:]))
+            found = self._memo[key] = fastjson.dumps(self._config(dns, *key[1:]))
         return found
 
     def member(self, node: Node, coding: Coding) -> bytes:

@@ -6,8 +6,7 @@ tailcfg.ClientVersion (from 73).
 
 from __future__ import annotations
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.postures import compare_versions
 from meshbox.tailnet.model import Node, Notice
 from meshbox.tailnet.tailnet import Tailnet
@@ -34,7 +33,7 @@ class Hints:
             json["DisplayMessages"] = {"*": None, **{notice.name: _display(notice) for notice in notices}}
         else:
             json["Health"] = [_plain(notice) for notice in notices]
-        return b"," + orjson.dumps(json)[1:-1]
+        return b"," + fastjson.dumps(json)[1:-1]
 
     def _version(self, node: Node) -> Json | None:
         """None says nothing. What was said cannot be unsaid in a session, only replaced: so once there were

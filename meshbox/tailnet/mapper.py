@@ -6,8 +6,7 @@ common part of a full map. It decides nothing about who sees whom; that is the p
 
 from __future__ import annotations
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.outlook import NOTHING, Outlook
 from meshbox.policy.sight import View, members
 from meshbox.tailnet.blocks import Blocks
@@ -56,7 +55,7 @@ class Mapper:
         self._catch_up()
         selection = self.blocks.select(outlook, node.id, coding, now)
         owners = selection.owners | {self.peers.owner(node.id)}
-        own = orjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
+        own = fastjson.dumps({"Node": self.peers.self_node(node, now), "ControlTime": go_time(now)})
         pieces = [
             coding.encode(own[:-1] + b"," + permit.fields + self.hints.fields(node) + b","),
             self.dns_view.member(node, coding),
@@ -83,7 +82,7 @@ class Mapper:
         """The viewer's own node changed, its owner perhaps with it."""
         profiles = [self.peers.profile(self.peers.owner(node.id))]
         fields: Json = {"Node": self.peers.self_node(node, now), "UserProfiles": profiles}
-        return coding.message(orjson.dumps(fields))
+        return coding.message(fastjson.dumps(fields))
 
     def common_news(self, common: Common, node: Node, outlook: Outlook, coding: Coding) -> bytes:
         """What changed that belongs to no node; the same for all who see the same."""
@@ -93,7 +92,7 @@ class Mapper:
         message = self._news.get(key)
         if message is None:
             fields = self._common_fields(common, outlook.view, pins)
-            message = self._news[key] = coding.message(orjson.dumps(fields)) if fields else b""
+            message = self._news[key] = coding.message(fastjson.dumps(fields)) if fields else b""
         return message
 
     def _knows_pins(self, node: Node) -> bool:
@@ -134,7 +133,7 @@ class Mapper:
             if not self.t.settings.collect_logs:
                 # Clients send their logs to their vendor unless told not to.
                 fields["Debug"] = {"DisableLogTail": True}
-            piece = self._common[key] = coding.encode(orjson.dumps(fields)[1:-1] + b",")
+            piece = self._common[key] = coding.encode(fastjson.dumps(fields)[1:-1] + b",")
         return piece
 
     def _profiles_piece(self, owners: frozenset[int], coding: Coding) -> bytes:
@@ -143,6 +142,6 @@ class Mapper:
         if piece is None:
             if len(self._profiles) >= PROFILE_MEMO_LIMIT:
                 self._profiles.clear()
-            profiles = orjson.dumps([self.peers.profile(owner) for owner in sorted(owners)])
+            profiles = fastjson.dumps([self.peers.profile(owner) for owner in sorted(owners)])
             piece = self._profiles[key] = coding.encode(b'"UserProfiles":' + profiles + b',"Peers":[')
         return piece

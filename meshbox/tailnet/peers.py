@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.outlook import Outlook
 from meshbox.tailnet.changes import Facts, are_hard
 from meshbox.tailnet.dns import node_fqdn
@@ -64,7 +63,7 @@ class Peers:
             # Kept without its closing brace. The copy matters: orjson's own result keeps its
             # over-allocated buffer, eight times the size of a node.
             json = self._describe(node_id, variant)
-            static = variants[variant] = bytes(memoryview(orjson.dumps(json))[:-1])
+            static = variants[variant] = bytes(memoryview(fastjson.dumps(json))[:-1])
         hot = self._hot.get(node_id)
         if hot is None:
             hot = self._hot[node_id] = self._describe_hot(node_id)
@@ -85,7 +84,9 @@ class Peers:
         """The node as it is told about itself. All of its capabilities, every time: it replaces
         what the client knew."""
         report = self._t.report(node.id)
-        json = self._json(node, report, orjson.Fragment(self_view(report.hostinfo, report.advertised_routes)))
+        json = self._json(
+            node, report, fastjson.Fragment(self_view(report.hostinfo, report.advertised_routes))
+        )
         json["Machine"] = str(node.machine_key)
         json["MachineAuthorized"] = node.is_approved
         json["HomeDERP"] = report.home_derp
@@ -124,7 +125,7 @@ class Peers:
         node, report = self._t.nodes[node_id], self._t.report(node_id)
         routes, shows_ipv4 = variant
         compiled = self._t.enforcement.compiled
-        json = self._json(node, report, orjson.Fragment(report.peer_hostinfo))
+        json = self._json(node, report, fastjson.Fragment(report.peer_hostinfo))
         json["Addresses"] = addresses_of(node, shows_ipv4 and compiled.has_ipv4(node_id))
         json["AllowedIPs"] = [*json["Addresses"], *map(str, routes)]
         primary = [str(route) for route in routes if route.prefixlen]
@@ -145,7 +146,7 @@ class Peers:
             caps[CAP_SUBDOMAINS] = []
         return caps
 
-    def _json(self, node: Node, report: Report, hostinfo: orjson.Fragment) -> Json:
+    def _json(self, node: Node, report: Report, hostinfo: fastjson.Fragment) -> Json:
         json: Json = {
             "ID": node.id,
             "StableID": node.stable_id,

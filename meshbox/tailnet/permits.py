@@ -16,8 +16,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.compiled import Compiled
 from meshbox.tailnet.tailnet import Tailnet
 
@@ -59,7 +58,7 @@ class Permits:
     def __init__(self, t: Tailnet) -> None:
         self._t = t
         self._compiled: Compiled | None = None
-        self._sources: dict[int, tuple[tuple[str, ...], orjson.Fragment]] = {}
+        self._sources: dict[int, tuple[tuple[str, ...], fastjson.Fragment]] = {}
 
     def of(self, node_id: int) -> Permit:
         return Permit(self._chunks(node_id), self._ssh(node_id))
@@ -71,13 +70,13 @@ class Permits:
         placed: dict[int, list[object]] = {}
         for place, rule in compiled.placed_rules(node_id):
             placed.setdefault(place, []).append({**rule, "SrcIPs": self._encoded(rule["SrcIPs"])})
-        return {place: orjson.dumps(rules) for place, rules in placed.items()}
+        return {place: fastjson.dumps(rules) for place, rules in placed.items()}
 
     def _ssh(self, node_id: int) -> bytes:
         compiled = self._catch_up()
         if not compiled.document.ssh or node_id not in compiled.index.devices:
             return NO_LOGIN
-        return orjson.dumps(compiled.ssh.policy(node_id))
+        return fastjson.dumps(compiled.ssh.policy(node_id))
 
     def _catch_up(self) -> Compiled:
         compiled = self._t.enforcement.compiled
@@ -86,13 +85,13 @@ class Permits:
             self._sources.clear()
         return compiled
 
-    def _encoded(self, texts: object) -> orjson.Fragment:
+    def _encoded(self, texts: object) -> fastjson.Fragment:
         assert isinstance(texts, tuple)
         # By identity: comparing thousands of addresses would cost what encoding them does. The tuple is kept
         # beside, so that its id stays its own.
         known = self._sources.get(id(texts))
         if known is None:
-            known = self._sources[id(texts)] = texts, orjson.Fragment(orjson.dumps(texts))
+            known = self._sources[id(texts)] = texts, fastjson.Fragment(fastjson.dumps(texts))
         return known[1]
 
 

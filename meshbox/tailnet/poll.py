@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.outlook import NOTHING
 from meshbox.tailnet.changes import Fact, Gap
 from meshbox.tailnet.deltas import Span
@@ -109,7 +108,7 @@ class Poll:
 
     def message(self, fields: Json) -> bytes:
         """One framed message with these fields, as this session's client reads it."""
-        return self._coding.message(orjson.dumps(fields))
+        return self._coding.message(fastjson.dumps(fields))
 
     def keep_alive(self) -> bytes:
         return KEEP_ALIVE[self._coding.is_compressed]
@@ -140,5 +139,5 @@ class Poll:
         """The node was deleted. No status logs a client out; its own key expiring does."""
         self.is_over = True
         gone = replace(self._node, expires_at=now - 1)
-        json = orjson.dumps({"Node": self._mapper.peers.self_node(gone, now)})
+        json = fastjson.dumps({"Node": self._mapper.peers.self_node(gone, now)})
         return self._coding.message(json)

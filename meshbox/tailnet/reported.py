@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.policy.world import Attribute
 from meshbox.tailnet.model import Node, Report
 
@@ -30,7 +29,7 @@ def offers_connector(report: Report) -> bool:
 @lru_cache(maxsize=REPORTS_REMEMBERED)
 def reported(hostinfo: bytes) -> tuple[tuple[str, Attribute], ...]:
     """The `node:` attributes in a stored Hostinfo. What the client does not say is not set."""
-    said = orjson.loads(hostinfo)
+    said = fastjson.loads(hostinfo)
     found: dict[str, Attribute] = {}
     for name, field in (("node:os", "OS"), ("node:osVersion", "OSVersion")):
         value = said.get(field)

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.errors import Invalid
 from meshbox.wire.derpfields import Fields
 from meshbox.wire.gojson import Json, omit_empty
@@ -111,8 +110,8 @@ def parse_json(document: bytes) -> DerpMap:
     if len(document) > DOCUMENT_LIMIT:
         raise Invalid(f"DERP map: longer than {DOCUMENT_LIMIT} bytes")
     try:
-        value = orjson.loads(document)
-    except orjson.JSONDecodeError as problem:
+        value = fastjson.loads(document)
+    except fastjson.JSONDecodeError as problem:
         raise Invalid(f"DERP map: not JSON: {problem}") from None
     return _parse(Fields("DERP map", value))
 

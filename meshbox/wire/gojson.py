@@ -13,8 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-import orjson
-
+from meshbox import fastjson
 from meshbox.errors import Malformed
 
 Json = dict[str, object]
@@ -37,8 +36,8 @@ _TIME = re.compile(
 def parse_object(body: bytes | bytearray | memoryview) -> Json:
     """The JSON object in `body`. NaN, lone surrogates, bad UTF-8 and deep nesting are Malformed."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as problem:
+        document = fastjson.loads(body)
+    except fastjson.JSONDecodeError as problem:
         raise Malformed(f"not JSON: {problem}") from None
     if type(document) is not dict:
         raise Malformed("the body is not a JSON object")
@@ -49,8 +48,8 @@ def compact(document: Json) -> bytes:
     """The object as compact JSON. Malformed when it nests deeper than can be written."""
     try:
         # The copy matters to whoever keeps it: orjson's own result holds on to 8 KB of spare buffer.
-        return bytes(memoryview(orjson.dumps(document)))
-    except orjson.JSONEncodeError:
+        return bytes(memoryview(fastjson.dumps(document)))
+    except fastjson.JSONEncodeError:
         raise Malformed("nested too deeply") from None
 
 

@@ -53,7 +53,8 @@ def images() -> tuple[Path, Path]:
 @cache
 def packages(version: str = "", ref: str = "", lintian: bool = False) -> tuple[Path, ...]:
     """Our .debs, built from the working tree, or from a commit under another version."""
-    out = ROOT / ".cache" / "appliance" / "debs" / f"{version or 'this'}-{ref or _inputs()}"
+    on = os.environ.get("MESHBOX_DISTRIBUTION", "trixie")
+    out = ROOT / ".cache" / "appliance" / "debs" / f"{version or 'this'}-{on}-{ref or _inputs()}"
     if (found := tuple(sorted(out.glob("*.deb")))) and (out / ".made").exists():
         return found
     command = ["sh", str(ROOT / "packaging/build.sh"), "--out", str(out)]

@@ -58,6 +58,7 @@ def is_active(machine: Machine, unit: str = "meshbox.service") -> bool:
 
 
 def test_a_bare_machine_takes_the_packages_and_nothing_fails(vps: Machine) -> None:
+    measured("on " + vps.sh(". /etc/os-release; echo $PRETTY_NAME"))
     before = vps.listening()
     said = vps.sh(f"{INSTALL} /srv/debs/meshbox_*.deb /srv/debs/meshbox-common_*.deb 2>&1")
     assert "Next: meshbox setup" in said
@@ -265,7 +266,7 @@ def test_a_failed_upgrade_of_the_database_leaves_it_and_says_where_the_copy_is(v
     assert f"could not be brought from schema {last - 1} to {last}" in said
     assert "nothing has changed" in said and copy in said
     assert vps.run("test", "-s", copy, check=False).code == 0
-    vps.run("systemctl", "stop", "meshbox.socket", "meshbox.service")
+    vps.run("systemctl", "stop", "meshbox-stun.socket", "meshbox.socket", "meshbox.service")
     in_schema(vps, "INSERT INTO schema_version SELECT * FROM kept")
     in_schema(vps, "DROP TABLE kept")
     vps.sh(f"rm {copy}")

@@ -22,6 +22,7 @@ ONLY_IN = {
     "peewee": {"store"},
     "playhouse": {"store"},
     "aiohttp": {"serve", "cli"},
+    "orjson": {"ground"},
     "jinja2": {"serve"},
     "click": {"cli"},
     "asyncio": {"serve", "cli"},

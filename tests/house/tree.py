@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "meshbox"
-GROUND = {"errors", "config", "secrets", "log", "vocabulary", "durable"}
+GROUND = {"errors", "config", "secrets", "log", "vocabulary", "durable", "fastjson"}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-import orjson
 from aiohttp import web
 
+from meshbox import fastjson
 from meshbox.policy.problem import PolicyError
 from meshbox.serve.api.call import Json, Listing
 
@@ -41,10 +41,10 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 async def encode(answer: Json | Listing) -> bytes:
     if isinstance(answer, dict):
-        return orjson.dumps(answer)
+        return fastjson.dumps(answer)
     pieces = []
     for number, item in enumerate(answer.items, start=1):
-        pieces.append(orjson.dumps(answer.shape(item)))
+        pieces.append(fastjson.dumps(answer.shape(item)))
         if number % CHUNK == 0:
             await asyncio.sleep(0)
     return b'{"%s":[%s]}' % (answer.name.encode(), b",".join(pieces))
@@ -92,7 +92,7 @@ def refusal(
     }
     return web.Response(
         status=status,
-        body=orjson.dumps(body),
+        body=fastjson.dumps(body),
         content_type="application/problem+json",
         headers={**HEADERS, **(headers or {})},
     )

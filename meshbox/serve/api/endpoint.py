@@ -16,10 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import ClientPayloadError, web
 
-from meshbox import log
+from meshbox import fastjson, log
 from meshbox.errors import Busy, Malformed, MeshboxError, TooLarge, Unauthenticated
 from meshbox.policy.problem import PolicyError
 from meshbox.serve.api.answers import encode, place_of, refusal, success
@@ -142,7 +141,7 @@ def _parse_body(received: bytes) -> Mapping[str, Any]:
     if not received.strip():
         return {}
     try:
-        body = orjson.loads(received)
+        body = fastjson.loads(received)
     except ValueError:
         raise Malformed("the request body is not JSON") from None
     if body is None:
