@@ -5,6 +5,7 @@ relay behind the same port, firewall, renewal, upgrade, kill, reboot, backup and
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,8 +29,9 @@ LOAD = Path(__file__).with_name("load.py")
 AIM = 300.0
 """Seconds from a bare machine to two connected clients."""
 
-PREVIOUS = "d3aefb6dfaed"
-"""The commit whose packages are upgraded from. Its map says the same of the relay, see test_relaymap.py."""
+PREVIOUS = {"noble": "0fea6d20f80f"}.get(os.environ.get("MESHBOX_DISTRIBUTION", ""), "d3aefb6dfaed")
+"""The commit whose packages are upgraded from. Its map says the same of the relay, see test_relaymap.py. On
+Ubuntu 24.04 it is the first that can be installed there."""
 
 SCAN = """
 import concurrent.futures, socket, sys
