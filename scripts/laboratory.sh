@@ -19,12 +19,14 @@ laboratory_ready() {
     want sysctl procps
     want node nodejs
     want restic restic
-    want nginx nginx-light
-    want caddy caddy
     # Go fetches the official clients' sources over HTTPS.
     want_file /etc/ssl/certs/ca-certificates.crt ca-certificates
     if ! install_wanted; then
         why="packages are missing"
+        return 1
+    fi
+    if ! { unpack usr/sbin/nginx nginx && unpack usr/bin/caddy caddy && unpack usr/bin/prometheus prometheus; }; then
+        why="packages cannot be unpacked"
         return 1
     fi
     if ! unshare --net --mount true 2>/dev/null; then

@@ -4,6 +4,8 @@
 #   want COMMAND PACKAGE    remember PACKAGE when COMMAND is not on PATH
 #   want_file FILE PACKAGE  the same for a file (a header, a library's .pc)
 #   install_wanted          install what was remembered; fails, and says what to type, where it may not
+#   unpack PATH PACKAGE     the files of PACKAGE below .cache/unpacked/PACKAGE, where its program is then at PATH: for what
+#                           Debian starts as a service when it is installed, which nobody asked for. $root is the checkout
 
 wanted=""
 
@@ -31,4 +33,19 @@ install_wanted() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 && return 0
     apt-get update -qq >/dev/null || say "apt-get update failed; trying with the lists there are"
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+unpack() {
+    place=$root/.cache/unpacked/$2
+    [ -x "$place/$1" ] && return 0
+    command -v apt-get >/dev/null 2>&1 || { say "this is no Debian: $2 cannot be had"; return 1; }
+    say "unpacking the Debian package $2"
+    rm -rf "$place"
+    mkdir -p "$place"
+    (
+        cd "$place"
+        apt-get download -qq "$2" >/dev/null 2>&1 || { apt-get update -qq && apt-get download -qq "$2"; } >/dev/null
+        dpkg-deb -x ./*.deb .
+        rm ./*.deb
+    ) && [ -x "$place/$1" ]
 }

@@ -21,7 +21,7 @@ BASE=systemd,systemd-sysv,dbus,openssh-server,python3,python3-apt,iproute2,iputi
 # What the packages depend on and what ansible/site.yml asks for.
 WANTED="python3-aiohttp python3-click python3-cryptography python3-hpack python3-jinja2 python3-nacl $orjson
 python3-peewee python3-systemd python3-yaml python3-zstandard python3-uvloop nftables unattended-upgrades chrony
-prometheus-node-exporter debconf restic"
+prometheus-node-exporter debconf restic certbot"
 
 debian_root base "$BASE"
 base=$made

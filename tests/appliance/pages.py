@@ -10,7 +10,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("install", "operate", "backup", "upgrade", "security", "tls")
 PROGRAMS = (
     "ansible-playbook", "apt", "cat", "cd", "certbot", "curl", "install", "journalctl", "make", "meshbox",
-    "mv", "printf", "restic", "rm", "runuser", "systemctl", "systemd-analyze", "tailscale", "$EDITOR",
+    "mkdir", "mv", "printf", "restic", "rm", "runuser", "systemctl", "systemd-analyze",
+    "tailscale", "$EDITOR",
 )  # fmt: skip
 COMMENT, REMARK = re.compile(r" +# .*$"), re.compile(r" {2,}.*$")
 """What stands beside a command: a comment, or words after two spaces (which no quoted text ends before)."""
@@ -45,7 +46,8 @@ ELSEWHERE = {
     "mv /var/lib/meshbox/db.sqlite": "the way back to a release that does not exist yet",
     "rm -f /var/lib/meshbox/db.sqlite": "the same",
     "install -o meshbox": "the same",
-    "certbot": "its webroot: tests/serve/test_app.py; certbot itself is not run",
+    "certbot": "test_certbot.py",
+    "cd /etc/letsencrypt": "test_certbot.py, in the hook",
 }
 """What cannot be typed on the machine of test_install.py, by its beginning, and where it is shown instead."""
 

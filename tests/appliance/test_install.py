@@ -134,6 +134,28 @@ def test_what_the_pages_say_can_be_typed(vps: Machine) -> None:
     vps.sh("rm /etc/meshbox/conf.d/70-local.yaml; systemctl reload meshbox; meshbox users delete ana --yes")
 
 
+def test_backups_on_another_disk_and_sealed(private_bed: Bed, vps: Machine) -> None:
+    # The page's commands were typed above.
+    vps.run("systemctl", "start", "meshbox-backup.service")
+    [plain] = vps.sh("ls /mnt/backups").split()
+    assert plain.endswith(".tar.zst")
+    pair = vps.run("meshbox", "backup", "keygen").out
+    public, private = re.findall(r"\bmb-backup-\S+", pair)
+    settings = {"backup": {"directory": "/mnt/backups", "recipients": [public]}}
+    vps.run("tee", "/etc/meshbox/conf.d/50-backup.yaml", stdin=json.dumps(settings))
+    vps.run("systemctl", "reload", "meshbox.service")
+    vps.run("systemctl", "start", "meshbox-backup.service")
+    sealed = "/mnt/backups/" + vps.sh("ls /mnt/backups | grep sealed")
+    assert vps.run("meshbox", "backup", "restore", sealed, "--root", "/srv/back", check=False).code == 17
+    vps.run("meshbox", "backup", "restore", sealed, "--root", "/srv/back", "--key-file", "-", stdin=private)
+    for kept in ("/var/lib/meshbox/noise_private.key", "/etc/meshbox/conf.d/50-backup.yaml"):
+        vps.run("cmp", f"/srv/back{kept}", kept)
+    assert vps.failed_units() == []
+    vps.sh("rm -r /etc/systemd/system/meshbox-backup.service.d /etc/meshbox/conf.d/50-backup.yaml")
+    vps.sh("rm -r /srv/back /mnt/backups /var/lib/meshbox-webroot  # what the pages had made")
+    vps.sh("systemctl daemon-reload; systemctl reload meshbox; systemctl start meshbox-backup.service")
+
+
 def test_an_ordinary_user_is_told_how_to_become_administrator(vps: Machine) -> None:
     vps.run("useradd", "eve")
     refused = vps.run("runuser", "-u", "eve", "--", "meshbox", "nodes", "list", check=False)

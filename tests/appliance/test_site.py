@@ -20,6 +20,7 @@ from tests.appliance.bed import Bed, Server, packages
 from tests.appliance.figures import measured
 from tests.appliance.machine import Machine
 from tests.appliance.operator import Operator, changed
+from tests.appliance.prometheus import Prometheus
 from tests.world.clients import NEWEST, Client
 from tests.world.lab import CONTROL_NAME
 from tests.world.process import Daemon, eventually
@@ -55,7 +56,7 @@ class Site:
     vps: Machine
     operator: Operator
     authority: Authority
-    began: float = 0.0
+    watch: Prometheus
 
     @property
     def address(self) -> str:
@@ -77,6 +78,8 @@ class Site:
             "meshbox_acme_directory": self.authority.directory_url,
             "meshbox_acme_ca": str(self.authority.trust),
             "selfcheck_ca": str(self.authority.root),
+            "monitoring_from": [self.watch.address],
+            "monitoring_files_to": str(self.watch.files),
         }
         return self.operator.play(book, self.address, *words, check=check, **{**settings, **more})
 
@@ -116,7 +119,7 @@ def site(public_bed: Bed, before: Path, now: Path) -> Site:
     bed.authority = authority.root
     vps = bed.machine("vps", 2, operator.invite)
     bed.server = Server(vps, URL)  # type: ignore[assignment]
-    return Site(bed, vps, operator, authority, time.monotonic())
+    return Site(bed, vps, operator, authority, Prometheus(bed))
 
 
 def test_mistakes_are_said_before_anything_is_changed(site: Site, before: Path) -> None:
@@ -164,7 +167,22 @@ def test_the_second_run_changes_nothing(site: Site, before: Path) -> None:
 def test_only_the_intended_ports_answer(site: Site) -> None:
     found = site.operator.host.run(sys.executable, "-c", SCAN, site.address, timeout=60).out.split()
     assert found == ["22", "80", "443"]
-    assert site.vps.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478"}
+    figures = {"tcp/9586", "tcp/9100"}
+    assert site.vps.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478", *figures}
+
+
+def test_prometheus_reads_what_the_playbook_wrote_for_it(site: Site) -> None:
+    assert "SUCCESS" in site.watch.check_rules()
+    site.watch.start()
+    site.watch.reads_both()
+    assert site.watch.unknown() == set()
+    states = eventually(lambda: {"unknown"}.isdisjoint(site.watch.alerts().values()) and site.watch.alerts(),
+                        20, "all rules are evaluated")  # fmt: skip
+    assert set(states.values()) == {"inactive"}, states
+    site.vps.run("systemctl", "stop", "meshbox.socket", "meshbox.service")
+    eventually(lambda: site.watch.alerts()["MeshboxDown"] == "pending", 20, "it is missed")
+    site.vps.run("systemctl", "start", "meshbox.socket", "meshbox.service")
+    site.watch.reads_both()
 
 
 def test_a_firewall_that_locks_out_takes_itself_back(site: Site, before: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Fact = TypeVar("Fact")
+UNPACKED = Path(__file__).parents[2] / ".cache/unpacked"
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
@@ -37,6 +38,14 @@ class Outcome:
     def text(self) -> str:
         """Both outputs, for error messages and for commands that print to either."""
         return (self.out + self.err).strip()
+
+
+def unpacked(package: str, path: str) -> str:
+    """A program out of a Debian package that is not installed, see scripts/packages.sh."""
+    program = UNPACKED / package / path
+    if not program.exists():
+        raise LabError(f"{program} is missing: run `make test` once")
+    return str(program)
 
 
 def run(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.world.authority import Issued
 from tests.world.lab import CONTROL_NAME
 from tests.world.network import Host
-from tests.world.process import Daemon
+from tests.world.process import Daemon, unpacked
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxy.md"
 DOMAIN = "mesh.example.com"
@@ -56,8 +56,15 @@ class Proxy:
         file = place / f"{kind}.conf"
         file.write_text(around.format(place=place, text=both))
         self._argv = {
-            "nginx": ["nginx", "-p", str(place), "-e", "stderr", "-c", str(file)],
-            "Caddy": ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)],
+            "nginx": [unpacked("nginx", "usr/sbin/nginx"), "-p", str(place), "-e", "stderr", "-c", str(file)],
+            "Caddy": [
+                unpacked("caddy", "usr/bin/caddy"),
+                "run",
+                "--adapter",
+                "caddyfile",
+                "--config",
+                str(file),
+            ],
         }[kind]
 
     def start(self) -> None:

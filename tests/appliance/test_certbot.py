@@ -1,0 +1,88 @@
+"""The certificate by certbot, as docs/tls.md says: a first one, then renewals by the webroot."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.authority import Authority
+from tests.appliance.bed import ROOT, Bed, Server, packages
+from tests.appliance.machine import Machine
+from tests.world.clients import NEWEST
+from tests.world.lab import CONTROL_NAME
+from tests.world.process import eventually
+
+PAGE = (ROOT / "docs/tls.md").read_text().split("\n## By certbot\n")[1].split("\n## ")[0]
+BLOCKS = [
+    re.sub(r"^    ", "", block.replace("mesh.example.com", CONTROL_NAME), flags=re.MULTILINE).strip() + "\n"
+    for block in re.findall(r"(?:^    .*\n)(?:\n(?=    )|    .*\n)*", PAGE, re.MULTILINE)
+]
+HOOK, FIRST, REST = BLOCKS
+SETTINGS, LATER = REST.split("\n\n")
+HOOK_FILE = "/etc/letsencrypt/renewal-hooks/deploy/meshbox"
+
+
+@pytest.fixture(scope="module")
+def authority(public_bed: Bed) -> Authority:
+    public_bed.serve_mirror()
+    return Authority(public_bed)
+
+
+@pytest.fixture(scope="module")
+def vps(public_bed: Bed, authority: Authority) -> Machine:
+    machine = public_bed.machine("vps", 2)
+    machine.run("apt-get", "update", "-qq")
+    for file in packages(lintian=True):
+        machine.put(file, "/srv/debs")
+    machine.put(authority.trust, "/srv")
+    ours = "/srv/debs/meshbox_*.deb /srv/debs/meshbox-common_*.deb"
+    machine.sh(f"apt-get install -y --no-install-recommends certbot {ours}")
+    return machine
+
+
+def type_(vps: Machine, authority: Authority, line: str) -> None:
+    """Type a line of the page; certbot is told which authority to ask, and not to."""
+    around = ["env", f"REQUESTS_CA_BUNDLE=/srv/{authority.trust.name}"]
+    words = shlex.split(line)
+    if words[0] == "certbot":
+        words += ["--non-interactive", "--agree-tos", "--register-unsafely-without-email",
+                  "--server", authority.directory_url]  # fmt: skip
+    vps.run(*around, *words, timeout=120)
+
+
+def shown(bed: Bed) -> str:
+    script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], 443)))"
+    return bed.hosts["mirror"].run(sys.executable, "-c", script, str(bed.network[2])).out
+
+
+def test_the_page_brings_it_up(public_bed: Bed, vps: Machine, authority: Authority) -> None:
+    vps.sh(f"mkdir -p {Path(HOOK_FILE).parent}")
+    vps.run("tee", HOOK_FILE, stdin=HOOK)
+    vps.run("chmod", "755", HOOK_FILE)
+    for line in FIRST.splitlines():
+        type_(vps, authority, line)
+    vps.run("tee", "/etc/meshbox/conf.d/30-webroot.yaml", stdin=SETTINGS)
+    for line in LATER.splitlines():
+        type_(vps, authority, line)
+    public_bed.authority = authority.root
+    public_bed.server = Server(vps, f"https://{CONTROL_NAME}")  # type: ignore[assignment]
+    vps.run("meshbox", "users", "create", "lab")
+    key = public_bed.server.create_key("lab", "--reusable")
+    for name in ("ana", "ben"):
+        public_bed.client(name, NEWEST).up(key)
+    public_bed.clients["ana"].ping("ben")
+    assert vps.failed_units() == []
+
+
+def test_certbots_renewal_drops_no_session(public_bed: Bed, vps: Machine, authority: Authority) -> None:
+    first, ana = shown(public_bed), public_bed.clients["ana"]
+    errors, process = ana.daemon.text().count("PollNetMap"), vps.sh("systemctl show -P MainPID meshbox")
+    type_(vps, authority, "certbot renew --force-renewal --no-random-sleep-on-renew")
+    eventually(lambda: shown(public_bed) != first, 30, "the new certificate is shown")
+    ana.ping("ben")
+    assert ana.daemon.text().count("PollNetMap") == errors
+    assert vps.sh("systemctl show -P MainPID meshbox") == process
