@@ -18,7 +18,8 @@ API, MANAGEMENT = 14000, 15000
 class Authority:
     """At the bed's .4. `trust` is the root of its own API, `root` that of what it issues."""
 
-    def __init__(self, bed: Bed) -> None:
+    def __init__(self, bed: Bed, refused_nonces: int = 15) -> None:
+        """`refused_nonces` is how many of a hundred requests it refuses, to be asked again."""
         self.host = bed.outpost("authority", 4)
         self.address = bed.network[4]
         self.home = bed.directory / "authority"
@@ -29,7 +30,8 @@ class Authority:
         names = [binary("pebble-challtestsrv"), *off, "-dnsserver", f"{self.address}:53", "-defaultIPv6=",
                  "-defaultIPv4", str(bed.network[2]), "-management", "127.0.0.1:8055"]  # fmt: skip
         bed.start("names", self.host, *names)
-        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "15", "PEBBLE_AUTHZREUSE": "0"}
+        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(refused_nonces),
+                       "PEBBLE_AUTHZREUSE": "0"}  # fmt: skip
         pebble = [
             binary("pebble"),
             "-config",
