@@ -27,6 +27,9 @@ if ! laboratory_ready; then
 elif ! { sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh; }; then
     why="the official clients and relay or the test authority could not be built"
     cannot "The tests with official clients" world
+elif ! { unpack usr/sbin/nginx nginx && unpack usr/bin/caddy caddy && unpack usr/bin/prometheus prometheus; }; then
+    why="the proxies or Prometheus could not be unpacked"
+    cannot "The tests with official clients" world
 fi
 if [ -n "$left_out" ]; then
     why="they need the official clients"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.appliance.machine import Machine
-from tests.world.lab import Lab
+from tests.world.lab import CONTROL_NAME, Lab
 from tests.world.network import Host
 from tests.world.process import Daemon, Outcome, eventually, run
 
@@ -75,6 +75,12 @@ def _inputs() -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def shown_certificate(host: Host) -> str:
+    """What the server shows to a machine that knows its name, PEM."""
+    script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], 443)))"
+    return host.run(sys.executable, "-c", script, CONTROL_NAME).out
 
 
 class Server:

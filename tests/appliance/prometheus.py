@@ -10,7 +10,7 @@ from urllib.parse import quote
 import yaml
 
 from tests.appliance.bed import Bed
-from tests.world.process import eventually, run, unpacked
+from tests.world.process import LabError, eventually, run, unpacked
 
 PORT = 9090
 CONFIGURATION = """\
@@ -65,6 +65,12 @@ class Prometheus:
         groups = self.ask("rules")["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         return {rule["name"]: rule["state"] if rule["health"] == "ok" else rule["health"] for rule in rules}
+
+    def is_quiet(self) -> bool:
+        states = self.alerts()
+        if set(states.values()) == {"inactive"}:
+            return True
+        raise LabError(f"the alerts are {states}")
 
     def unknown(self) -> set[str]:
         """Figures that the rules or the dashboard ask for and nobody gives."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.authority import Authority
-from tests.appliance.bed import ROOT, Bed, Server, packages
+from tests.appliance.bed import ROOT, Bed, Server, packages, shown_certificate
 from tests.appliance.machine import Machine
 from tests.world.clients import NEWEST
 from tests.world.lab import CONTROL_NAME
@@ -55,11 +54,6 @@ def type_(vps: Machine, authority: Authority, line: str) -> None:
     vps.run(*around, *words, timeout=120)
 
 
-def shown(bed: Bed) -> str:
-    script = "import ssl, sys; print(ssl.get_server_certificate((sys.argv[1], 443)))"
-    return bed.hosts["mirror"].run(sys.executable, "-c", script, str(bed.network[2])).out
-
-
 def test_the_page_brings_it_up(public_bed: Bed, vps: Machine, authority: Authority) -> None:
     vps.sh(f"mkdir -p {Path(HOOK_FILE).parent}")
     vps.run("tee", HOOK_FILE, stdin=HOOK)
@@ -80,10 +74,11 @@ def test_the_page_brings_it_up(public_bed: Bed, vps: Machine, authority: Authori
 
 
 def test_certbots_renewal_drops_no_session(public_bed: Bed, vps: Machine, authority: Authority) -> None:
-    first, ana = shown(public_bed), public_bed.clients["ana"]
+    ana = public_bed.clients["ana"]
+    first = shown_certificate(ana.host)
     errors, process = ana.daemon.text().count("PollNetMap"), vps.sh("systemctl show -P MainPID meshbox")
     type_(vps, authority, "certbot renew --force-renewal --no-random-sleep-on-renew")
-    eventually(lambda: shown(public_bed) != first, 30, "the new certificate is shown")
+    eventually(lambda: shown_certificate(ana.host) != first, 30, "the new certificate is shown")
     ana.ping("ben")
     assert ana.daemon.text().count("PollNetMap") == errors
     assert vps.sh("systemctl show -P MainPID meshbox") == process
