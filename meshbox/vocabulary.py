@@ -233,8 +233,8 @@ EVENTS: dict[str, Event] = {
     "dns_records_refused": Event(
         "warning",
         "extra DNS records were not taken over: {reason}",
-        "The file of dns.extra_records_path changed and cannot be used; the records read before stay in "
-        "force. Mend the file: it is looked at every second.",
+        "The file of dns.extra_records_path cannot be used; the records read before stay in force, and after "
+        "a start there are none. Mend it: it is looked at every second. /health answers warn until then.",
     ),
     "flush_failed": Event(
         "error",
@@ -435,8 +435,8 @@ EVENTS: dict[str, Event] = {
     "reload_refused": Event(
         "error",
         "the new configuration was not taken over: {reason}",
-        "The file has errors; the old configuration stays in force. Mend it and reload again; `meshbox "
-        "config check` shows all errors.",
+        "The file has errors; the old configuration stays in force until the next start, which would fail. "
+        "Mend it and reload again; `meshbox config check` shows all errors. /health answers warn until then.",
     ),
     "reloaded": Event(
         "info",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,7 +11,9 @@ import click
 from meshbox.cli.group import Group
 from meshbox.cli.options import Options
 from meshbox.cli.output import say, write_data
-from meshbox.config import Config, load, sample, show
+from meshbox.cli.unseen import unseen
+from meshbox.config import Config, load, read_records, sample, show
+from meshbox.config.named import named_files
 from meshbox.errors import ConfigError, Problem
 
 config = Group("config", help="Check, show and sample the configuration.")
@@ -24,12 +27,13 @@ file_argument = click.argument("file", required=False, metavar="[FILE]", type=cl
 def check(options: Options, file: Path | None) -> None:
     """Check a configuration file and tell everything that is wrong with it.
 
-    The policy file that it names is read as well; its tests, which ask about nodes, are for `policy check`.
+    The files that it names are looked at as well, by root with the eyes of the service. The policy is read
+    whole; its tests, which ask about nodes, are for `policy check`.
     """
     loaded = _load(options, file)
-    fault = _policy_fault(loaded)
-    if fault:
-        raise ConfigError(loaded.source, [Problem("policy.path", fault)])
+    problems = [*_faults(loaded), *unseen(named_files(loaded))]
+    if problems:
+        raise ConfigError(loaded.source, problems)
     for warning in loaded.warnings:
         say(options, f"warning: {warning.path}: {warning.text}")
     say(options, f"{loaded.source} is fine")
@@ -57,12 +61,21 @@ def sample_config() -> None:
     click.echo(sample(), nl=False)
 
 
-def _policy_fault(loaded: Config) -> str:
-    if loaded.policy.file is None:
-        return ""
-    from meshbox.serve.policyfile import fault_of
+def _faults(loaded: Config) -> Iterator[Problem]:
+    """What is wrong in the policy and the records."""
+    if loaded.policy.file is not None:
+        from meshbox.serve.policyfile import fault_of
 
-    return fault_of(loaded.policy.file)
+        if fault := fault_of(loaded.policy.file):
+            yield Problem("policy.path", fault)
+    records = loaded.dns.extra_records_path
+    if records is not None:
+        from meshbox.serve.settings import answered
+
+        try:
+            answered(read_records(records), loaded.dns.base_domain)
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _load(options: Options, file: Path | None) -> Config:

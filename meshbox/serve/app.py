@@ -135,8 +135,11 @@ class App:
         self._plant = plant = assemble(config, Ground(store, noise_private, derp_map), loop)
         trimmer = Trimmer(store.trim_audit, lambda: self.config.audit.retention, time.time, loop.time)
         plant.pulse.add(trimmer.beat)
-        watch = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
-        plant.pulse.add(watch.check)
+        self._records = RecordsWatch(plant.core.tailnet, lambda: self.config.dns.extra_records_path)
+        self._records.check()
+        plant.pulse.add(self._records.check)
+        self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
+        self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited, self._tls_counters)
         probes = Probes(
@@ -144,12 +147,14 @@ class App:
             loop_lag=lambda: plant.pulse.lag,
             certificate=public_tls.failure,
             data_dir=config.database.sqlite.path.parent,
-            doubts={"certificate": public_tls.worry, "backup": self._backups.worry},
+            doubts={
+                "certificate": public_tls.worry,
+                "backup": self._backups.worry,
+                **self._refusals(),
+            },
         )
         self.health = Health(probes, loop.time)
-        self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
         await self.desk.start()
-        self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         relays.start(plant.core)
         await relays.introduced()
         await self._open_public(plant, public_tls, public_of(noise_private))
@@ -217,6 +222,7 @@ class App:
             loop_lag=lambda: plant.pulse.lag,
             certificate_left=lambda: public_tls.left,
             backups=self._backups.samples,
+            refusals=self._refusals(),
         )
         counted = relay.samples if relay is not None else None
         monitor = Monitor(plant.core, self.health, lambda: samples(plant.core, gauges), counted)
@@ -266,6 +272,14 @@ class App:
         t = self.plant.core.tailnet
         return f"{t.presence.online_count} of {len(t.nodes)} nodes online"
 
+    def _refusals(self) -> dict[str, Callable[[], str]]:
+        """What was written by people or programs and does not serve; each says why, or ""."""
+        return {
+            "configuration": self._reload.worry,
+            "policy": lambda: self.desk.fault,
+            "records": self._records.worry,
+        }
+
     def _facts(self) -> dict[str, object]:
         tls_facts = {} if self._tls is None else self._tls.facts()
         return {"certificate": tls_facts, "backup": self._backups.facts()}
@@ -283,6 +297,7 @@ class App:
             self.config = self._reload.config
             if self._relays is not None:
                 self._relays.adopt(self.config)
+            self._records.check()
         reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
         # The loop itself keeps only a weak hold of a task.
         self._tasks.add(reading)

@@ -42,6 +42,9 @@ METRICS: Mapping[str, Metric] = {
     "headscale_route_count": Metric("gauge", "Subnet routes.", ("state",)),
     "meshbox_backup_age_seconds": Metric("gauge", "Age of the newest backup; absent without any.", (), True),
     "meshbox_backup_bytes": Metric("gauge", "Size of the newest backup.", (), True),
+    "meshbox_settings_refused": Metric(
+        "gauge", "1 while the configuration, policy or records last written are not what serves.", ("what",)
+    ),
     "meshbox_backup_failed": Metric("gauge", "1 when the last backup, or its copy, failed.", ("what",)),
     "meshbox_backup_last_success_timestamp_seconds": Metric(
         "gauge", "When the newest backup was made; absent without any.", (), True

@@ -1,7 +1,8 @@
 """The file of extra DNS records, looked at once a second: what a program writes there holds at once.
 
 A file with a mistake changes nothing and is said once; so is one that is gone, since programs replace
-files by removing them first.
+files by removing them first. At start it is no reason not to serve: a program that wrote nonsense would
+otherwise keep everybody out at the next reboot.
 """
 
 from __future__ import annotations
@@ -17,42 +18,52 @@ from meshbox.serve.settings import answered
 from meshbox.tailnet.tailnet import Tailnet
 
 Stamp = tuple[int, int, int]
+Seen = tuple[Path | None, Stamp | None, str]
 
 
 class RecordsWatch:
-    """`path()` is the file that the configuration names now, None when there is none."""
+    """`path()` is the file that the configuration names now, None when there is none. Nothing is read
+    before the first `check`."""
 
     def __init__(self, tailnet: Tailnet, path: Callable[[], Path | None]) -> None:
         self._tailnet = tailnet
         self._path = path
-        self._seen = self._look()
+        self._seen: Seen = (None, None, "")
+        self._fault = ""
+
+    def worry(self) -> str:
+        """Why the records answered are not those of the file; "" when they are, or there is none."""
+        return self._fault
 
     def check(self) -> None:
         """Called at each beat; costs one `stat`."""
         seen = self._look()
         if seen == self._seen:
             return
-        self._seen = seen
+        self._seen, self._fault = seen, ""
         path = seen[0]
         if path is not None:
             self._read(path)
 
-    def _look(self) -> tuple[Path | None, Stamp | None]:
+    def _look(self) -> Seen:
         path = self._path()
         if path is None:
-            return None, None
+            return None, None, ""
+        # A wildcard is good or bad by the domain that it stands in.
+        domain = self._tailnet.settings.dns.base_domain
         try:
             found = path.stat()
         except OSError:
-            return path, None
-        return path, (found.st_mtime_ns, found.st_size, found.st_ino)
+            return path, None, domain
+        return path, (found.st_mtime_ns, found.st_size, found.st_ino), domain
 
     def _read(self, path: Path) -> None:
         try:
             dns = self._tailnet.settings.dns
             found = answered(read_records(path), dns.base_domain)
         except ConfigError as error:
-            log.emit("dns_records_refused", path=str(path), reason=error.problems[0].text)
+            self._fault = error.problems[0].text
+            log.emit("dns_records_refused", path=str(path), reason=self._fault)
             return
         if replace(dns, **found) != dns:
             self._tailnet.configure(replace(self._tailnet.settings, dns=replace(dns, **found)))

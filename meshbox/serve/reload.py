@@ -46,22 +46,30 @@ NO_KEYS = frozenset({"source", "warnings", "origins"})
 @dataclass(slots=True)
 class Reload:
     """`read` gives a new Config or raises; `swap_files` takes over what lives in files (certificates,
-    DERP maps) and raises before it changed anything."""
+    DERP maps) and raises before it changed anything. `refusal` is why the last one was not taken over, ""
+    when it was."""
 
     core: Core
     config: Config
     read: Callable[[], Config]
     swap_files: Callable[[Config], None]
+    refusal: str = ""
+
+    def worry(self) -> str:
+        """systemd takes a reload for done, whatever came of it, and the next start is not as forgiving."""
+        return f"refused by the last reload, and by the next start: {self.refusal}" if self.refusal else ""
 
     def run(self) -> bool:
         """True when the new configuration is in force."""
         try:
             new = self.read()
-            settings = tailnet_settings(new)
+            settings = tailnet_settings(new, self.core.tailnet.settings.dns)
             self.swap_files(new)
         except MeshboxError as error:
-            log.emit("reload_refused", reason=str(error))
+            self.refusal = str(error)
+            log.emit("reload_refused", reason=self.refusal)
             return False
+        self.refusal = ""
         waiting = sorted(changed_keys(self.config, new))
         self._swap(new, settings)
         unmoved = [name for name in waiting if needs_restart(name)]

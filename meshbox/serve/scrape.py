@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from meshbox import __version__
 from meshbox.serve.core import Core
@@ -24,6 +24,7 @@ class Gauges:
     loop_lag: Callable[[], float]
     certificate_left: Callable[[], float | None]
     backups: Callable[[], Iterable[Sample]] = tuple
+    refusals: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
@@ -43,6 +44,8 @@ def samples(core: Core, gauges: Gauges) -> Iterator[Sample]:
         yield Sample("meshbox_certificate_expiry_seconds", round(left))
     waiting = sum(pending.state == "waiting" for pending in t.pending.values())
     yield Sample("meshbox_pending", waiting, ("registration",))
+    for what, refusal in gauges.refusals.items():
+        yield Sample("meshbox_settings_refused", bool(refusal()), (what,))
     yield from gauges.backups()
     yield from process_samples()
 

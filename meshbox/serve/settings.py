@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
-from meshbox.config import Config, read_records
+from meshbox.config import Config
 from meshbox.config.network import ExtraRecord as Record
 from meshbox.config.overrides import Override
 from meshbox.errors import ConfigError, Problem
@@ -14,10 +14,12 @@ from meshbox.tailnet.settings import DnsOverride, DnsSettings, ExtraRecord, Sett
 WILDCARD = "*."
 
 
-def tailnet_settings(config: Config) -> Settings:
-    """Raises ConfigError when the file of extra records cannot be used."""
+def tailnet_settings(config: Config, before: DnsSettings | None = None) -> Settings:
+    """With `dns.extra_records_path` the records of `before` stay: the file is for serve/recordswatch.py."""
     dns = config.dns
-    records = dns.extra_records if dns.extra_records_path is None else read_records(dns.extra_records_path)
+    records = answered(dns.extra_records, dns.base_domain)
+    if before is not None and dns.extra_records_path is not None:
+        records = {"extra_records": before.extra_records, "subdomains": before.subdomains}
     return Settings(
         dns=DnsSettings(
             magic_dns=dns.magic_dns,
@@ -26,7 +28,7 @@ def tailnet_settings(config: Config) -> Settings:
             nameservers=dns.nameservers.global_,
             split=tuple((domain, tuple(resolvers)) for domain, resolvers in dns.nameservers.split),
             search_domains=dns.search_domains,
-            **answered(records, dns.base_domain),
+            **records,
             overrides=tuple(_override(one) for one in dns.overrides),
         ),
         prefix_v4=config.prefixes.v4,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshbox.config import Config
-from meshbox.config.keys import keys, value_at
+from meshbox.config.keys import value_at
+from meshbox.config.named import named_files
 from meshbox.store.manifest import LeftOut, Role
 
 FILE_LIMIT = 16 << 20
@@ -32,7 +33,6 @@ STATUS_NAME = "backup-status.json"
 FLEETING = (".new", ".draft", ".lock", ".part")
 """Ends of names of what is being written, or only locked."""
 
-NOT_FILES = ("unix_socket", "state_dir", "database.sqlite.path", "backup.directory", "http.webroot")
 KEYS = ("noise.private_key_path", "derp.server.private_key_path")
 
 
@@ -71,9 +71,7 @@ def _candidates(config: Config, read: Iterable[Path]) -> Iterator[Found]:
         if path.exists():
             yield Found(path.absolute(), "key")
     yield from _configuration([file.absolute() for file in read])
-    for key in keys(Config):
-        if key.path not in NOT_FILES:
-            yield from (Found(path.absolute(), "named") for path in _paths(value_at(config, key.path)))
+    yield from (Found(path.absolute(), "named") for _, path in named_files(config))
     yield from _state(config)
 
 
@@ -83,13 +81,6 @@ def _configuration(read: Sequence[Path]) -> Iterator[Found]:
     yield from (Found(file, "config") for file in read)
     if any(file.is_relative_to(ALL_BELOW) for file in read):
         yield from (Found(path, "config") for path in sorted(ALL_BELOW.rglob("*")) if path.is_file())
-
-
-def _paths(value: object) -> Iterator[Path]:
-    """The paths a key's value consists of, if it does."""
-    for one in value if isinstance(value, tuple) else (value,):
-        if isinstance(one, Path) and one.is_file():
-            yield one
 
 
 def _state(config: Config) -> Iterator[Found]:

@@ -201,6 +201,54 @@ def test_a_policy_is_looked_through_inside_the_sandbox(vps: Machine, ana: Client
     ana.ping("ben")
 
 
+def test_a_policy_and_records_may_be_kept_outside_etc(vps: Machine, ana: Client) -> None:
+    def put(path: str, value: object) -> None:
+        vps.run("sh", "-c", f"cat > {path}.new && mv {path}.new {path}", stdin=json.dumps(value))
+
+    def listen(place: str) -> None:
+        settings = {"policy": {"path": f"{place}/policy.hujson"},
+                    "dns": {"extra_records_path": f"{place}/records.json"}}  # fmt: skip
+        put("/etc/meshbox/conf.d/60-elsewhere.yaml", settings)
+
+    before = vps.run("meshbox", "policy", "get").out
+    place = "/srv/tailnet"
+    vps.run("mkdir", place)
+    everybody = {"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:member:*"]}
+    put(f"{place}/policy.hujson", {"acls": [everybody]})
+    put(f"{place}/records.json", [])
+    listen(place)
+    vps.run("systemctl", "reload", "meshbox.service")
+    assert "autogroup" in vps.run("meshbox", "policy", "get").out
+    ana.ping("ben")
+    record = {"name": "wiki.meshbox.internal", "type": "A", "value": "100.64.0.77"}
+    put(f"{place}/records.json", [record])
+    eventually(lambda: ana.resolve(record["name"]) == [record["value"]], 10, "the record is answered")
+    vps.run("cp", "-r", place, "/root/tailnet")
+    vps.run("chmod", "0600", f"{place}/records.json")
+    listen("/root/tailnet")
+    refused = vps.run("meshbox", "config", "check", check=False)
+    assert refused.code == 10 and refused.err.count("is in /root, where the service sees nothing") == 2
+    vps.run("systemctl", "reload", "meshbox.service")
+    warned = [
+        "policy: /root/tailnet/policy.hujson: the policy file cannot be read: Permission denied",
+        "records: /root/tailnet/records.json cannot be read: Permission denied",
+    ]
+    eventually(lambda: all(text in vps.run("meshbox", "health").err for text in warned), 5, "health says it")
+    vps.run("systemctl", "restart", "meshbox.service")
+    assert "autogroup" in vps.run("meshbox", "policy", "get").out, "the last good one serves"
+    listen(place)
+    refused = vps.run("meshbox", "config", "check", check=False)
+    assert f"`chgrp meshbox {place}/records.json && chmod g+r {place}/records.json`" in refused.err
+    vps.run("chgrp", "meshbox", f"{place}/records.json")
+    vps.run("chmod", "g+r", f"{place}/records.json")
+    vps.run("meshbox", "config", "check")
+    vps.run("systemctl", "reload", "meshbox.service")
+    eventually(lambda: vps.run("meshbox", "health").err.strip() == "healthy", 5, "all is well")
+    eventually(lambda: ana.resolve(record["name"]) == [record["value"]], 10, "and again")
+    vps.sh(f"rm -r /root/tailnet {place} /etc/meshbox/conf.d/60-elsewhere.yaml; systemctl reload meshbox")
+    vps.run("meshbox", "policy", "set", "-", stdin=before)
+
+
 def test_each_backup_is_copied_elsewhere_by_a_unit_with_a_network(private_bed: Bed, vps: Machine) -> None:
     nas, place = private_bed.outpost("nas", 6), private_bed.directory / "nas" / "archives"
     serve = ["rclone", "serve", "restic", "--addr", f"{private_bed.network[6]}:8000", "--user", "vps"]

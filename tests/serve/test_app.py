@@ -275,3 +275,25 @@ def test_signals_end_a_real_process(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+async def test_broken_records_keep_nobody_out_and_what_was_refused_shows_in_health(tmp_path: Path) -> None:
+    records, dns = tmp_path / "records.json", {"base_domain": "mesh.test"}
+    path = write_config(tmp_path, dns={**dns, "extra_records_path": str(records)})
+
+    def reload(server: FakeServer) -> set[str]:
+        server.app.reload(server.manager)
+        refusals = server.app._refusals()
+        return {what for what, refusal in refusals.items() if refusal()}
+
+    records.write_text("[{")
+    async with serving(path) as server:
+        one = await server.joined("one")
+        assert server.app.health.status == "warn" and "records" in server.app.health.doubts()
+        records.write_text('[{"name": "a.mesh.test", "type": "A", "value": "100.64.0.9"}]')
+        assert reload(server) == set()
+        await one.until(lambda netmap: "a.mesh.test" in str(netmap.dns.get("ExtraRecords")))
+        path.write_text("nonsense: 1")
+        assert reload(server) == {"configuration"}
+        write_config(tmp_path)
+        assert reload(server) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,13 +62,14 @@ def test_a_bad_file_or_none_keeps_the_old_records_and_is_said_once(watched: Watc
         watched.watch.check()
         watched.watch.check()
         assert watched.names == ["a.mesh"] and watched.said == ["dns_records_refused"]
+        assert watched.watch.worry()
     watched.said.clear()
     watched.file.unlink()
     watched.watch.check()
-    assert watched.said == ["dns_records_refused"]
+    assert watched.said == ["dns_records_refused"] and "cannot be read" in watched.watch.worry()
     watched.write({"name": "c.mesh", "value": "100.64.0.9"})
     watched.watch.check()
-    assert watched.names == ["c.mesh"]
+    assert watched.names == ["c.mesh"] and watched.watch.worry() == ""
 
 
 def test_wildcards_below_nodes_are_taken_and_others_refused(watched: Watched) -> None:
@@ -83,3 +85,12 @@ def test_wildcards_below_nodes_are_taken_and_others_refused(watched: Watched) ->
         watched.write({"name": name, "type": "CNAME", "value": value})
         watched.watch.check()
         assert watched.said == ["dns_records_refused"] and watched.t.settings.dns.subdomains == {"lab"}
+
+
+def test_another_base_domain_looks_at_the_same_file_again(watched: Watched) -> None:
+    watched.write({"name": "*.lab.mesh.example.org", "type": "CNAME", "value": "lab"})
+    watched.watch.check()
+    settings = watched.t.settings
+    watched.t.configure(replace(settings, dns=replace(settings.dns, base_domain="new.example.org")))
+    watched.watch.check()
+    assert "not below a node of new.example.org" in watched.watch.worry()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from meshbox import config
 from meshbox.config import Address, Config, Dns, Limits
 from meshbox.errors import CertificateError, ConfigError, Problem
 from meshbox.serve import reload
@@ -77,15 +78,32 @@ def test_an_error_in_the_file_or_in_what_it_names_changes_nothing(said: Said, er
         assert not one.run()
         assert one.config is OLD
         assert one.core.tailnet.settings.dns.base_domain != "new.test"
+        assert str(error) in one.worry(), "the next start would not be as forgiving"
     assert [event for event, _ in said] == ["reload_refused"] * 2
 
 
-def test_records_that_cannot_be_read_change_nothing(said: Said, tmp_path: Path) -> None:
-    new = replace(OLD, limits=Limits(), dns=Dns(extra_records_path=tmp_path / "missing.json"))
-    swapped: list[Config] = []
-    one = make(lambda: new, swapped.append)
-    assert not one.run() and not swapped
-    assert one.core.limits is OLD.limits
+def test_a_good_one_ends_the_worry(said: Said) -> None:
+    found: list[Config | Exception] = [CertificateError("expired"), OLD]
+
+    def read() -> Config:
+        if isinstance(one := found.pop(0), Exception):
+            raise one
+        return one
+
+    one = make(read)
+    assert not one.run() and one.worry().endswith("by the next start: expired")
+    assert one.run() and one.worry() == ""
+
+
+def test_records_of_a_file_stay_until_the_file_is_read(said: Said, tmp_path: Path) -> None:
+    record = config.ExtraRecord("a.mesh", "A", "100.64.0.9")
+    written = replace(OLD, dns=Dns(extra_records=(record,)))
+    elsewhere = replace(OLD, dns=Dns(extra_records_path=tmp_path / "missing.json"))
+    found = [written, elsewhere, OLD]
+    one = make(lambda: found.pop(0))
+    for expected in (["a.mesh"], ["a.mesh"], []):
+        assert one.run()
+        assert [record.name for record in one.core.tailnet.settings.dns.extra_records] == expected
 
 
 def test_changed_keys_are_dotted_as_in_the_file() -> None:
