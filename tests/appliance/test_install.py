@@ -211,7 +211,7 @@ def test_a_policy_and_records_may_be_kept_outside_etc(vps: Machine, ana: Client)
         put("/etc/meshbox/conf.d/60-elsewhere.yaml", settings)
 
     before = vps.run("meshbox", "policy", "get").out
-    place = "/srv/tailnet"
+    home, place = "/root", "/srv/tailnet"
     vps.run("mkdir", place)
     everybody = {"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:member:*"]}
     put(f"{place}/policy.hujson", {"acls": [everybody]})
@@ -223,15 +223,15 @@ def test_a_policy_and_records_may_be_kept_outside_etc(vps: Machine, ana: Client)
     record = {"name": "wiki.meshbox.internal", "type": "A", "value": "100.64.0.77"}
     put(f"{place}/records.json", [record])
     eventually(lambda: ana.resolve(record["name"]) == [record["value"]], 10, "the record is answered")
-    vps.run("cp", "-r", place, "/root/tailnet")
+    vps.run("cp", "-r", place, home)
     vps.run("chmod", "0600", f"{place}/records.json")
-    listen("/root/tailnet")
+    listen(f"{home}/tailnet")
     refused = vps.run("meshbox", "config", "check", check=False)
     assert refused.code == 10 and refused.err.count("is in /root, where the service sees nothing") == 2
     vps.run("systemctl", "reload", "meshbox.service")
     warned = [
-        "policy: /root/tailnet/policy.hujson: the policy file cannot be read: Permission denied",
-        "records: /root/tailnet/records.json cannot be read: Permission denied",
+        f"policy: {home}/tailnet/policy.hujson: the policy file cannot be read: Permission denied",
+        f"records: {home}/tailnet/records.json cannot be read: Permission denied",
     ]
     eventually(lambda: all(text in vps.run("meshbox", "health").err for text in warned), 5, "health says it")
     vps.run("systemctl", "restart", "meshbox.service")
@@ -245,7 +245,8 @@ def test_a_policy_and_records_may_be_kept_outside_etc(vps: Machine, ana: Client)
     vps.run("systemctl", "reload", "meshbox.service")
     eventually(lambda: vps.run("meshbox", "health").err.strip() == "healthy", 5, "all is well")
     eventually(lambda: ana.resolve(record["name"]) == [record["value"]], 10, "and again")
-    vps.sh(f"rm -r /root/tailnet {place} /etc/meshbox/conf.d/60-elsewhere.yaml; systemctl reload meshbox")
+    vps.sh(f"rm -r {home}/tailnet {place} /etc/meshbox/conf.d/60-elsewhere.yaml")
+    vps.sh("systemctl reload meshbox")
     vps.run("meshbox", "policy", "set", "-", stdin=before)
 
 
