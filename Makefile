@@ -8,6 +8,7 @@
 #   make apt-repo   a signed apt repository of them in dist/apt/
 #   make test-appliance  the packages and the playbook on booted Debian machines (root)
 #   make test-ubuntu     the same on Ubuntu 24.04 and 26.04, from packages built there (root)
+#   make test-vagrant    the Vagrantfile, in a virtual machine (root; not in CI)
 #   make lint       ruff and mypy --strict
 #   make conformance  the policy engine against captured answers of the hosted service
 #   make bench      the project's own figures
@@ -21,7 +22,7 @@
 ARGS ?=
 RUN := .venv/bin/python
 
-.PHONY: run demo test test-fast test-appliance test-ubuntu deb apt-repo lint conformance bench bench-derp docs venv clean
+.PHONY: run demo test test-fast test-appliance test-ubuntu test-vagrant deb apt-repo lint conformance bench bench-derp docs venv clean
 
 venv:
 	@sh scripts/setup-venv.sh
@@ -44,6 +45,9 @@ test-appliance: venv
 test-ubuntu: venv
 	@for one in noble resolute; do \
 		MESHBOX_DISTRIBUTION=$$one sh scripts/run-tests.sh tests/appliance -s $(ARGS) || exit 1; done
+
+test-vagrant: venv
+	@MESHBOX_LAPTOP=1 sh scripts/run-tests.sh tests/laptop -s $(ARGS)
 
 deb:
 	@sh packaging/build.sh $(ARGS)

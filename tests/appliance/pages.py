@@ -26,7 +26,7 @@ def commands(page: str) -> Iterator[str]:
 
 
 ELSEWHERE = {
-    "make deb": "every test here begins with it; vagrant needs virtual machines, which the tests have not",
+    "make deb": "every test here begins with it; and tests/laptop, in a virtual machine",
     "curl -fsSo /etc/apt": "test_packages.py, from a repository of its own",
     "cat > /etc/apt": "test_packages.py",
     "apt ": "test_packages.py, test_install.py, the upgrade of test_site.py; there is no older release",

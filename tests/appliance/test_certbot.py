@@ -73,6 +73,21 @@ def test_the_page_brings_it_up(public_bed: Bed, vps: Machine, authority: Authori
     assert vps.failed_units() == []
 
 
+def test_the_server_may_read_its_own_key_and_no_other(vps: Machine) -> None:
+    vps.sh(f"cp -a /etc/letsencrypt/archive/{CONTROL_NAME} /etc/letsencrypt/archive/other.example.net")
+    vps.sh("chown root:root archive/other.example.net/*; chmod 600 archive/other.example.net/privkey*")
+    vps.run(HOOK_FILE)
+    certificates = "/etc/letsencrypt/archive"
+
+    def may_read(path: str) -> bool:
+        return vps.run("runuser", "-u", "meshbox", "--", "cat", path, check=False).code == 0
+
+    assert may_read(f"{certificates}/{CONTROL_NAME}/privkey1.pem")
+    assert not may_read(f"{certificates}/other.example.net/privkey1.pem")
+    assert vps.run("runuser", "-u", "meshbox", "--", "ls", certificates, check=False).code != 0
+    vps.sh("rm -r /etc/letsencrypt/archive/other.example.net")
+
+
 def test_certbots_renewal_drops_no_session(public_bed: Bed, vps: Machine, authority: Authority) -> None:
     ana = public_bed.clients["ana"]
     first = shown_certificate(ana.host)

@@ -1,0 +1,99 @@
+"""The playbook with other variables: a small machine with the relay inside the server, a certificate from
+a file, ssh elsewhere, sealed backups that are fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.appliance.bed import Bed, Server, packages
+from tests.appliance.machine import Machine
+from tests.appliance.operator import Operator, changed
+from tests.world.authority import issue_certificate
+from tests.world.clients import NEWEST
+from tests.world.lab import CONTROL_NAME
+from tests.world.process import Outcome
+
+SSH_PORT = 2222
+
+
+@dataclass
+class Small:
+    bed: Bed
+    vps: Machine
+    operator: Operator
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def play(self, *words: str, book: str = "site.yml", ssh_port: int) -> Outcome:
+        return self.operator.play(
+            book, str(self.bed.network[2]), *words, ansible_port=ssh_port, **self.settings
+        )
+
+
+@pytest.fixture(scope="module")
+def small(public_bed: Bed) -> Small:
+    public_bed.serve_mirror()
+    operator = Operator(public_bed)
+    vps = public_bed.machine("vps", 2, operator.invite)
+    public_bed.server = Server(vps, f"https://{CONTROL_NAME}")  # type: ignore[assignment]
+    issued = issue_certificate(public_bed.directory, CONTROL_NAME, public_bed.network[2])
+    public_bed.authority = issued.authority
+    fetched = public_bed.directory / "fetched"
+    fetched.mkdir()
+    small = Small(public_bed, vps, operator)
+    small.settings = {
+        "meshbox_domain": CONTROL_NAME,
+        "meshbox_packages": str(packages(lintian=True)[0].parent),
+        "meshbox_tls": "files",
+        "meshbox_certificate": str(issued.certificate),
+        "meshbox_key": str(issued.key),
+        "meshbox_relay": "embedded",
+        "meshbox_settings": {"dns": {"base_domain": "small.example"}},
+        "base_ssh_port": SSH_PORT,
+        "base_reboot_at": "",
+        "backup_fetch_to": str(fetched),
+        "selfcheck_ca": str(issued.authority),
+    }
+    return small
+
+
+def test_one_process_serves_and_relays(small: Small) -> None:
+    small.play(ssh_port=22)
+    assert small.vps.failed_units() == []
+    assert small.vps.listening() == {"tcp/80", "tcp/443", "udp/3478", f"tcp/{SSH_PORT}"}
+    assert small.vps.run("systemctl", "is-active", "meshbox-derp", check=False).out.strip() == "inactive"
+    small.vps.run("meshbox", "users", "create", "lab")
+    key = small.bed.server.create_key("lab", "--reusable")
+    for name in ("ana", "ben"):
+        small.bed.client(name, NEWEST).up(key)
+        small.bed.cables[name].block_udp()
+    small.bed.clients["ana"].ping("ben", via="derp", within=40)
+    assert small.bed.clients["ana"].resolve("ben.small.example")
+
+
+def test_ssh_has_moved_and_the_old_port_is_closed_once_the_play_comes_by_the_new(small: Small) -> None:
+    assert changed(small.play(ssh_port=SSH_PORT)) == 3, "rules written, loaded, kept"
+    assert changed(small.play(ssh_port=SSH_PORT)) == 0
+    rules = small.vps.run("nft", "list", "table", "inet", "appliance").out
+    assert re.findall(r"tcp dport (\S+) accept", rules)[0] == str(SSH_PORT)
+
+
+def test_backups_are_sealed_and_the_newest_is_fetched(small: Small) -> None:
+    public, private = re.findall(r"\bmb-backup-\S+", small.vps.run("meshbox", "backup", "keygen").out)
+    small.settings["backup_recipients"] = [public]
+    small.play("--tags", "backup", ssh_port=SSH_PORT)
+    small.vps.run("systemctl", "start", "meshbox-backup.service")
+    small.play("--tags", "backup", ssh_port=SSH_PORT)
+    listed = json.loads(small.vps.run("meshbox", "backup", "list", "-o", "json").out)
+    newest = Path(small.settings["backup_fetch_to"]) / Path(listed[0]["archive"]).name
+    assert "sealed" in newest.name
+    small.vps.put(newest, "/srv")
+    restore = f"meshbox backup restore /srv/{newest.name} --root /srv/back --key-file -"
+    small.vps.run(*restore.split(), stdin=private)
+    small.vps.run("cmp", "/srv/back/var/lib/meshbox/noise_private.key", "/var/lib/meshbox/noise_private.key")
