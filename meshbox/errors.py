@@ -4,6 +4,7 @@
     ├── PeerError            the other side of a wire erred; `status` is what to answer
     │   ├── Malformed        bytes or fields we cannot accept                 400
     │   ├── Unauthorised     the node key is not bound to this machine key    401
+    │   ├── Unproven         a sign-in that does not show who it is           401
     │   ├── UnknownNode      no such node, for a client that should log in    404
     │   ├── TooLarge         a limit beside a parser was passed               413
     │   └── Busy             a rate or a cap was passed; come back later      429
@@ -54,6 +55,12 @@ class Malformed(PeerError):
 
 class Unauthorised(PeerError):
     """A node key that does not belong to the machine key of this tunnel."""
+
+    status = 401
+
+
+class Unproven(PeerError):
+    """Who somebody says to be is not shown: a token that is forged, stale or meant for somebody else."""
 
     status = 401
 

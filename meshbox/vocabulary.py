@@ -24,7 +24,7 @@ class Event:
 
 FIELDS: dict[str, str] = {
     "action": "what was done, as the audit names it",
-    "actor": "who did it: local:<user>, api:<key>, file:<name>",
+    "actor": "who did it: local:<user>, api:<key>, file:<name>, oidc:<user>",
     "address": "where the server listens, host:port",
     "bytes": "a number of bytes",
     "changed": "configuration keys whose values changed",
@@ -51,11 +51,14 @@ FIELDS: dict[str, str] = {
     "route": "the pattern of paths a request matched",
     "seconds": "a time span",
     "similar": "how many events like this one were only counted, after the last line of its kind",
+    "status": "the status of an HTTP answer",
+    "subject": "a person at the sign-in provider, by what the provider calls them",
     "traceback": "where in the code it happened",
-    "url": "the URL clients are told",
+    "url": "the URL that is meant",
     "user": "a user, by name",
     "version": "of meshbox",
     "what": "the part of the server that is meant",
+    "who": "a person, as people know them: an e-mail address or a name",
     "why": "the kind of trouble, one of a few words",
 }
 """Name of a field -> what it holds. In the journal it is MESHBOX_ and the name in capitals."""
@@ -477,6 +480,30 @@ EVENTS: dict[str, Event] = {
         "info",
         "meshbox has stopped",
         "All sessions were ended and everything is written.",
+    ),
+    "signed_in": Event(
+        "info",
+        "{user} signed in and decided about a {what}",
+        "A person came back from the sign-in provider and let a device in (register) or confirmed a login by "
+        "Tailscale SSH (ssh). `subject` is who they are at the provider.",
+    ),
+    "signin_no_userinfo": Event(
+        "warning",
+        "the sign-in provider answered {status} when asked about a person at {url}",
+        "The person was signed in by what the token alone says: groups or e-mail address may be missing, and "
+        "with them permission. See the provider's log.",
+    ),
+    "signin_refused": Event(
+        "warning",
+        "{who} was not signed in: {reason}",
+        "The person sees one sentence without the reason. If they should come in, change "
+        "oidc.allowed_domains, allowed_users or allowed_groups, or what the provider says; see docs/oidc.md.",
+    ),
+    "signin_unavailable": Event(
+        "warning",
+        "{reason}",
+        "Nobody can sign in until the provider answers; who is in stays in, and an administrator can let "
+        "others in with `meshbox auth approve`. It is asked again at the next try.",
     ),
     "ssh_check_waiting": Event(
         "info",

@@ -28,7 +28,7 @@ roots_ready || { say "no package can be built here: $why"; exit 1; }
 
 BUILD_ROOT=build-essential,debhelper,dh-python,pybuild-plugin-pyproject,python3-all,python3-setuptools,fakeroot
 BUILD_ROOT=$BUILD_ROOT,bash-completion,man-db,po-debconf,lintian,apt-utils,systemd,systemd-dev
-BUILD_ROOT=$BUILD_ROOT,python3-aiohttp,python3-click,python3-cryptography,python3-hpack,python3-jinja2,python3-nacl
+BUILD_ROOT=$BUILD_ROOT,python3-aiohttp,python3-click,python3-cryptography,python3-hpack,python3-jinja2,python3-jwt,python3-nacl
 BUILD_ROOT=$BUILD_ROOT,python3-peewee,python3-systemd,python3-uvloop,python3-yaml,python3-zstandard${orjson:+,$orjson}
 
 debian_root build "$BUILD_ROOT"

@@ -24,8 +24,8 @@ cannot() {
 left_out="" not_run=""
 if ! laboratory_ready; then
     cannot "The tests with official clients" world
-elif ! { sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh; }; then
-    why="the official clients and relay or the test authority could not be built"
+elif ! { sh scripts/build-clients.sh && sh scripts/build-derper.sh && sh scripts/build-pebble.sh && sh scripts/build-openid.sh; }; then
+    why="the official clients and relay, the test authority or the sign-in provider could not be built"
     cannot "The tests with official clients" world
 elif ! { unpack usr/sbin/nginx nginx && unpack usr/bin/caddy caddy && unpack usr/bin/prometheus prometheus; }; then
     why="the proxies or Prometheus could not be unpacked"

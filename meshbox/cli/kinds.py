@@ -47,7 +47,7 @@ USERS = Kind(
         Column("EMAIL", lambda user: user.get("email")),
         Column("ROLE", lambda user: user.get("role")),
         Column("GROUPS", lambda user: user.get("groups")),
-        Column("PROVIDER", lambda user: user.get("provider"), is_wide=True),
+        Column("SIGNS IN AS", lambda user: user.get("providerId"), is_wide=True),
         Column("CREATED", lambda user: user.get("createdAt"), is_time=True),
     ),
     name=lambda user: str(user["name"]),

@@ -91,6 +91,36 @@ def set_groups(options: Options, user: str, groups: tuple[str, ...]) -> None:
     write_change(options, USERS, changed, f"{changed['name']} is in {said} now")
 
 
+@users.add(name="link")
+@click.argument("user")
+@click.argument("subject")
+@click.option(
+    "--issuer", default="", metavar="URL", help="The provider; without it the server's own (oidc.issuer)."
+)
+@click.pass_obj
+def link_user(options: Options, user: str, subject: str, issuer: str) -> None:
+    """Say who signs in as this user: SUBJECT is the person at the provider.
+
+    So a user who was made by hand, or came by another provider, keeps devices and rules. The subject stands
+    in the log when the person signs in (journalctl MESHBOX_EVENT=signed_in).
+    """
+    linked = connect(options).post("user", user, "identity", body={"subject": subject, "issuer": issuer})[
+        "user"
+    ]
+    write_change(
+        options, USERS, linked, f"{subject} at {linked['provider']} signs in as {linked['name']} now"
+    )
+
+
+@users.add(name="unlink")
+@click.argument("user")
+@click.pass_obj
+def unlink_user(options: Options, user: str) -> None:
+    """Have nobody sign in as this user any more. Devices stay."""
+    unlinked = connect(options).post("user", user, "identity", body={"subject": ""})["user"]
+    write_change(options, USERS, unlinked, f"nobody signs in as {unlinked['name']} any more")
+
+
 @users.add("destroy", "rm", "del", name="delete")
 @click.argument("user", required=False)
 @click.option("-i", "--identifier", default="", hidden=True)

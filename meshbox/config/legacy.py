@@ -44,7 +44,8 @@ IGNORED: Mapping[str, str] = {
     "database.postgres": "this version keeps everything in SQLite",
     "database.sqlite.write_ahead_log": "SQLite is always in WAL mode",
     "database.sqlite.wal_autocheckpoint": "meshbox chooses when to checkpoint",
-    "oidc": "this version has no OpenID Connect login",
+    "oidc.only_start_if_oidc_is_available": "the server starts without its provider, and tries again",
+    "oidc.pkce": "PKCE with S256 is always used",
     "tuning": "meshbox has limits.* instead",
 }
 """Path of a key or section -> why it changes nothing. Empty values are passed over in silence."""
@@ -63,8 +64,7 @@ REFUSED: Mapping[str, str] = {
     "oidc.strip_email_domain": "was removed; users keep their whole name. Delete the key",
     "oidc.map_legacy_users": "was removed. Delete the key",
     "oidc.expiry": "was renamed; use node.expiry",
-    "oidc.issuer": "asks for OpenID Connect login, which this version does not have. Remove the oidc "
-    "section; let "
-    "people join with pre-auth keys, or approve them with `meshbox auth approve`",
+    "oidc.client_secret": "would be a secret in the configuration; write it into a file and name that in "
+    "oidc.client_secret_path",
 }
 """Path of a key or section -> what to do. An empty value is no problem."""

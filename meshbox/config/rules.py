@@ -37,6 +37,15 @@ def check(config: Config) -> Iterator[Problem]:
             "backup.offsite.password_path", "is missing while backup.offsite.repository is set; give both"
         )
     yield from _probes(config)
+    yield from _oidc(config)
+
+
+def _oidc(config: Config) -> Iterator[Problem]:
+    oidc = config.oidc
+    if oidc.issuer and not oidc.client_id:
+        yield Problem("oidc.client_id", "is missing while oidc.issuer is set; it is our name at the provider")
+    if oidc.issuer and "openid" not in oidc.scope:
+        yield Problem("oidc.scope", "is without openid; only with it the provider says who signed in")
 
 
 def _probes(config: Config) -> Iterator[Problem]:

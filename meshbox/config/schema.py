@@ -19,6 +19,7 @@ from meshbox.config.clients import AutoUpdate, C2n, Logtail, Posture, Taildrop
 from meshbox.config.keys import key, section
 from meshbox.config.kinds import STATE_DIR, choice, listed, optional, whole
 from meshbox.config.network import Address, ExtraRecord, Network, Split
+from meshbox.config.openid import Oidc
 from meshbox.config.overrides import OVERRIDE, Override
 from meshbox.config.routers import Routes
 from meshbox.config.upkeep import Acme, Audit, Backup, Http
@@ -370,6 +371,7 @@ class Config:
     dns: Dns = section(Dns, "Names and resolvers.")
     log: Log = section(Log, "What is logged, and how.")
     policy: Policy = section(Policy, "Who may talk to whom.")
+    oidc: Oidc = section(Oidc, "Signing in by an OpenID Connect provider.")
     taildrop: Taildrop = section(Taildrop, "Sending files.")
     logtail: Logtail = section(Logtail, "Clients' own logs.")
     auto_update: AutoUpdate = section(AutoUpdate, "Updates of clients.")

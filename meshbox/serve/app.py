@@ -34,6 +34,7 @@ from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import Inherited, listen_tcp, listen_unix, serve_on, stop_serving
 from meshbox.serve.monitor import Monitor
 from meshbox.serve.notify import ServiceManager
+from meshbox.serve.openid.desk import SignInDesk
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.serve.publictls import PublicTls
 from meshbox.serve.recordswatch import RecordsWatch
@@ -111,6 +112,7 @@ class App:
         self._handover = hand_over_of(config)
         self._tls_counters = tls.TlsCounters()
         self._relays: Relays | None = None
+        self._sign_in: SignInDesk | None = None
         self._started_at = time.time()
         self._backups = Watch(config.state_dir, lambda: self.config.backup, time.time, self._started_at)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,6 +142,8 @@ class App:
         plant.pulse.add(self._records.check)
         self._reload = Reload(plant.core, config, self._read_config, self._swap_files)
         self.desk = PolicyDesk(plant.core.tailnet, config.policy, plant.core.wall)
+        if config.oidc.issuer:
+            self._sign_in = SignInDesk(config, plant.core.tailnet, plant.core.wall, loop.time)
         if identity is not None:
             self._relay = RelayRoom(config, plant.core, identity, self._inherited, self._tls_counters)
         probes = Probes(
@@ -151,6 +155,7 @@ class App:
                 "certificate": public_tls.worry,
                 "backup": self._backups.worry,
                 **self._refusals(),
+                **({} if self._sign_in is None else {"sign-in": self._sign_in.worry}),
             },
         )
         self.health = Health(probes, loop.time)
@@ -264,6 +269,7 @@ class App:
             troubles=lambda: (self.health.problems(), self.health.doubts()),
             facts=self._facts,
             audit=self._search_audit,
+            sign_in=self._sign_in,
         )
 
     # While it runs

@@ -37,6 +37,7 @@ NEEDS_RESTART = (
     "derp.push",
     "derp.push_token_path",
     "database",
+    "oidc",
 )
 """Keys (and sections) that are only read at start."""
 

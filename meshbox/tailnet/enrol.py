@@ -95,9 +95,19 @@ def register(
     return LoginNeeded(open_pending(t, machine_key, request, source, now))
 
 
-def approve(t: Tailnet, pending_id: str, user_id: int, actor: str, now: float) -> Node:
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person let their own device in by signing in; its key is good `until` then, or as long as others."""
+
+    until: float | None = None
+
+
+def approve(
+    t: Tailnet, pending_id: str, user_id: int, actor: str, now: float, by: SignedIn | None = None
+) -> Node:
     """A person lets a pending device in, as a node of the user, or with the tags it asks for if the user
-    may give them. Raises NotFound, Invalid."""
+    may give them. Without `by` it is an administrator, and the device needs no further approval. Raises
+    NotFound, Invalid."""
     pending = require_waiting(t, pending_id)
     wanted = pending.request.hostinfo.request_tags if pending.request.hostinfo else ()
     foreign = foreign_to_person(t, user_id, wanted)
@@ -107,7 +117,11 @@ def approve(t: Tailnet, pending_id: str, user_id: int, actor: str, now: float) -
             "tagOwners of the policy, or run `tailscale up` there without --advertise-tags"
         )
     tags = tuple(sorted(set(wanted)))
-    owner = Owner(user_id, tags, method="approval", is_trusted=True)
+    owner = (
+        Owner(user_id, tags, method="approval", is_trusted=True)
+        if by is None
+        else Owner(user_id, tags, method="oidc", until=by.until)
+    )
     login = Login(pending.machine_key, pending.request, owner)
     accepted = _join(t, login, actor, now)
     decide(t, pending, "approved")

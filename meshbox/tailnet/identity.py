@@ -22,7 +22,8 @@ STABLE_ID_BYTES = 9
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose the node will be, and by which right; `is_trusted`: an administrator has already agreed."""
+    """Whose the node will be, and by which right; `is_trusted`: an administrator has already agreed. Its key
+    expires at `until`; None is as the settings say."""
 
     user_id: int | None = None
     tags: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Owner:
     auth_key_id: int | None = None
     method: RegisterMethod = "key"
     is_trusted: bool = False
+    until: float | None = None
 
     def owns(self, node: Node) -> bool:
         if self.tags:
@@ -125,7 +127,10 @@ def _new_node(t: Tailnet, login: Login, now: float) -> Node:
 
 def _expiry(t: Tailnet, login: Login, now: float) -> float | None:
     """Tagged nodes do not expire by default; a client may only ask for less time."""
-    wishes = [] if login.owner.tags or not t.settings.node_expiry else [now + t.settings.node_expiry]
+    until = login.owner.until
+    if until is None and t.settings.node_expiry:
+        until = now + t.settings.node_expiry
+    wishes = [] if login.owner.tags or until is None else [until]
     if login.request.expiry is not None:
         wishes.append(login.request.expiry)
     return min(wishes, default=None)

@@ -19,7 +19,7 @@ roots_ready || { say "no test machine can be made here: $why"; exit 1; }
 
 BASE=systemd,systemd-sysv,dbus,openssh-server,python3,python3-apt,iproute2,iputils-ping,ca-certificates,procps,kmod
 # What the packages depend on and what ansible/site.yml asks for.
-WANTED="python3-aiohttp python3-click python3-cryptography python3-hpack python3-jinja2 python3-nacl $orjson
+WANTED="python3-aiohttp python3-click python3-cryptography python3-hpack python3-jinja2 python3-jwt python3-nacl $orjson
 python3-peewee python3-systemd python3-yaml python3-zstandard python3-uvloop nftables unattended-upgrades chrony
 prometheus-node-exporter debconf restic certbot"
 

@@ -129,3 +129,18 @@ def test_role_and_groups_are_set_and_listed(shell: Shell) -> None:
     assert "is in no group now" in shell.type("users", "set-groups", "ana").err
     assert shell.type("users", "set-role", "ana", "king").code == 2
     assert shell.type("users", "set-groups", "ana", "ops").code == 2
+
+
+def test_who_signs_in_as_a_user(shell: Shell) -> None:
+    for name in ("ana", "ben"):
+        shell.type("users", "create", name)
+    unknown = shell.type("users", "link", "ana", "id1")
+    assert unknown.code == 2 and "no sign-in provider" in unknown.err
+    issuer = ("--issuer", "https://id.example.com/")
+    said = shell.type("users", "link", "ana", "id1", *issuer)
+    assert said.err == "id1 at https://id.example.com/ signs in as ana now\n"
+    assert "https://id.example.com/id1" in shell.type("users", "list", "-o", "wide").out
+    taken = shell.type("users", "link", "ben", "id1", *issuer)
+    assert taken.code == 5 and "signs in as ana; unlink" in taken.err
+    assert shell.type("users", "unlink", "ana").err == "nobody signs in as ana any more\n"
+    assert shell.json("users", "show", "ana")["providerId"] == ""

@@ -9,5 +9,9 @@ class Audience(Enum):
     ANYONE = "anyone"
     """Needs no proof. Such a handler changes nothing and tells nothing about the tailnet."""
 
+    SIGNED_IN = "signed in"
+    """Comes back from the sign-in provider, in the browser that was sent there, and may decide about the one
+    thing it was sent for."""
+
     ADMINISTRATOR = "administrator"
     """Holds an API key, or can open the unix socket."""

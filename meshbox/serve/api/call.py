@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.moments import read_moment
+from meshbox.serve.openid.desk import SignInDesk
 from meshbox.serve.policydesk import PolicyDesk
 from meshbox.store.audit import Entry, Search
 from meshbox.tailnet.mapper import Mapper
@@ -36,7 +37,7 @@ class Context:
     """What the API needs of the server. `clock` is wall time; `store_answers` probes the database;
     `observe(method, route, status, seconds)` is told of every request, for the metrics; `troubles()` are
     the problems and doubts of the server's health; `facts()` is more for /status; `audit(search)` reads the
-    audit, newest first, and may take a while: in a thread."""
+    audit, newest first, and may take a while: in a thread; `sign_in` is None without a provider."""
 
     tailnet: Tailnet
     mapper: Mapper
@@ -50,6 +51,7 @@ class Context:
     troubles: Callable[[], tuple[Mapping[str, str], Mapping[str, str]]] = lambda: ({}, {})
     facts: Callable[[], Mapping[str, Any]] = dict
     audit: Callable[[Search], Sequence[Entry]] = lambda wanted: ()
+    sign_in: SignInDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def user_json(user: User) -> Json:
         "createdAt": write_moment(user.created_at),
         "displayName": user.display_name,
         "email": user.email,
-        "providerId": f"{user.provider}/{user.subject}" if user.provider else "",
+        "providerId": f"{user.provider.rstrip('/')}/{user.subject}" if user.provider else "",
         "provider": user.provider,
         "profilePicUrl": user.picture_url,
         "role": user.role,

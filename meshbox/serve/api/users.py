@@ -8,7 +8,7 @@ from meshbox.serve.api.call import Call, Json, Listing
 from meshbox.serve.api.endpoint import endpoint
 from meshbox.serve.api.lookup import find_user
 from meshbox.serve.api.shapes import user_json
-from meshbox.tailnet import users
+from meshbox.tailnet import signin, users
 from meshbox.tailnet.users import UserWish
 
 
@@ -61,6 +61,21 @@ def set_groups(call: Call) -> Json:
     user = find_user(call.tailnet, call.path["user"])
     changed = users.set_groups(call.tailnet, user.id, call.texts("groups"), call.actor, call.now)
     return {"user": user_json(changed)}
+
+
+@endpoint("POST", "/user/{user}/identity", Audience.ADMINISTRATOR)
+async def link_user(call: Call) -> Json:
+    """Who signs in as this user; an empty `subject` is nobody. Without `issuer` it is the server's own
+    provider, which is asked how it writes itself."""
+    if "subject" not in call.body:
+        raise Invalid("subject: is missing; send an empty one to have nobody sign in as this user")
+    subject, issuer = call.text("subject"), call.text("issuer")
+    if subject and not issuer:
+        if call.context.sign_in is None:
+            raise Invalid("issuer: is missing, and this server has no sign-in provider (oidc.issuer)")
+        issuer = await call.context.sign_in.issuer()
+    user = find_user(call.tailnet, call.path["user"])
+    return {"user": user_json(signin.link(call.tailnet, user.id, issuer, subject, call.actor, call.now))}
 
 
 @endpoint("DELETE", "/user/{user}", Audience.ADMINISTRATOR)

@@ -8,7 +8,7 @@ from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import TokenDoor
 
 # Importing a module registers its pages.
-from meshbox.serve.pages import help, home, register, ssh
+from meshbox.serve.pages import help, home, register, signin, ssh
 from meshbox.serve.pages.assets import PREFIX
 from meshbox.serve.pages.page import PAGES, AssetHandler, PageHandler
 
@@ -18,10 +18,11 @@ CONTENTS = (help, home, register, ssh)
 
 
 def routes(context: Context, door: TokenDoor) -> list[web.RouteDef]:
-    """GET and HEAD hold no secret and change nothing; POST is for those who bring an API key."""
+    """GET and HEAD change nothing; POST is for those who bring an API key, or come back from the provider."""
     handlers = [(address, PageHandler(context, address, door)) for address in PAGES]
     return [
         *(web.get(address.path, handler.answer) for address, handler in handlers),
         *(web.post(address.path, handler.act) for address, handler in handlers if address.act is not None),
         web.get(PREFIX + "{name}", AssetHandler().answer),
+        *([] if context.sign_in is None else signin.routes(context, context.sign_in)),
     ]

@@ -50,17 +50,25 @@ class View:
     context: Context
     now: float
     path: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shall_sign_in(self) -> bool:
+        """People decide by signing in, unless they say that an administrator will."""
+        return self.context.sign_in is not None and self.query.get("by") != "administrator"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What to show: a template with its values; `refresh` seconds until the browser asks again."""
+    """What to show: a template with its values; `refresh` seconds until the browser asks again. With a
+    `location` the browser is sent there and nothing is shown."""
 
     template: str
     title: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     refresh: int | None = None
+    location: str = ""
 
 
 Function = Callable[[View], Page]
@@ -113,14 +121,15 @@ class PageHandler:
         self._context = context
         self._door = door
         self._address = address
-        self._headers = HEADERS | (HSTS if context.server_url.startswith("https:") else {})
+        self._headers = headers_of(context)
 
     @property
     def audience(self) -> Audience:
         return self._address.audience
 
     async def answer(self, request: web.Request) -> web.Response:
-        return self._show(View(self._context, self._context.clock(), dict(request.match_info)))
+        path, query = dict(request.match_info), dict(request.query)
+        return self._show(View(self._context, self._context.clock(), path, query))
 
     async def act(self, request: web.Request) -> web.Response:
         """The form was sent: do what it wants, or show the page again with why not."""
@@ -134,31 +143,45 @@ class PageHandler:
             act(view, _text(fields.get("wish")), actor)
         except MeshboxError as refusal:
             return self._show(view, refusal)
-        return web.Response(status=303, headers=self._headers | {"Location": request.path})
+        return web.Response(status=303, headers={**self._headers, "Location": request.path})
 
     def _show(self, view: View, refusal: MeshboxError | None = None) -> web.Response:
         try:
             shown = self._address.function(view)
-            text = ENVIRONMENT.get_template(shown.template).render(
-                shown.values,
-                page=shown,
-                server_url=self._context.server_url,
-                now=view.now,
-                refusal="" if refusal is None else str(refusal),
-                has_form=self._address.act is not None and has_form(view),
-            )
+            may_act = self._address.act is not None and has_form(view)
+            return draw(view, shown, refusal=refusal, has_form=may_act)
         except Exception:
-            return self._own_fault()
-        status = shown.status if refusal is None else refusal.status
-        return web.Response(
-            status=status, text=text, content_type="text/html", charset="utf-8", headers=self._headers
-        )
+            return own_fault(self._address.path, self._headers)
 
-    def _own_fault(self) -> web.Response:
-        request_id = secrets.token_hex(6)
-        log.emit("page_failed", req=request_id, route=self._address.path, err=traceback.format_exc(limit=-8))
-        text = f"meshbox has a bug here; the server's log has the details under request {request_id}\n"
-        return web.Response(status=500, text=text, headers=self._headers)
+
+def headers_of(context: Context) -> Mapping[str, str]:
+    return HEADERS | (HSTS if context.server_url.startswith("https:") else {})
+
+
+def draw(
+    view: View, shown: Page, *, refusal: MeshboxError | None = None, has_form: bool = False
+) -> web.Response:
+    """A page as an answer."""
+    headers = headers_of(view.context)
+    if shown.location:
+        return web.Response(status=303, headers={**headers, "Location": shown.location})
+    text = ENVIRONMENT.get_template(shown.template).render(
+        shown.values,
+        page=shown,
+        server_url=view.context.server_url,
+        now=view.now,
+        refusal="" if refusal is None else str(refusal),
+        has_form=has_form,
+    )
+    status = shown.status if refusal is None else refusal.status
+    return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def own_fault(route: str, headers: Mapping[str, str]) -> web.Response:
+    request_id = secrets.token_hex(6)
+    log.emit("page_failed", req=request_id, route=route, err=traceback.format_exc(limit=-8))
+    text = f"meshbox has a bug here; the server's log has the details under request {request_id}\n"
+    return web.Response(status=500, text=text, headers=headers)
 
 
 def _text(field: object) -> str:

@@ -1,12 +1,14 @@
 """`/register/{id}`: the page a device's user is sent to when it asked to come in without a key.
 
-It shows which device waits and what an administrator types to let it in. It never lets anybody in
-itself: the link can be opened by anybody it was sent to.
+With a sign-in provider it leads there. Otherwise, and with `?by=administrator`, it shows which device waits
+and what an administrator types to let it in. It never lets anybody in itself: the link can be opened by
+anybody it was sent to.
 """
 
 from __future__ import annotations
 
 from meshbox.serve.api.audience import Audience
+from meshbox.serve.openid.desk import start_path
 from meshbox.serve.pages.page import Page, View, page
 from meshbox.tailnet.model import Pending
 from meshbox.tailnet.pending import PENDING_LIFE
@@ -24,9 +26,11 @@ def register(view: View) -> Page:
         case "approved":
             return _approved(view, pending)
         case "rejected":
-            return Page("register-rejected.html", "This device was rejected", _device(pending))
+            return Page("register-rejected.html", "This device was rejected", device_facts(pending))
+        case "waiting" if view.shall_sign_in:
+            return Page("register.html", "", location=start_path("register", pending.id))
         case "waiting":
-            return Page("register.html", "A device wants to join", _device(pending), refresh=REFRESH)
+            return Page("register.html", "A device wants to join", device_facts(pending), refresh=REFRESH)
 
 
 def _approved(view: View, pending: Pending) -> Page:
@@ -37,7 +41,7 @@ def _approved(view: View, pending: Pending) -> Page:
     return Page("register-approved.html", "This device is in", {"name": name, "addresses": addresses})
 
 
-def _device(pending: Pending) -> dict[str, object]:
+def device_facts(pending: Pending) -> dict[str, object]:
     hostinfo = pending.request.hostinfo
     return {
         "id": pending.id,

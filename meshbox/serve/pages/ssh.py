@@ -1,12 +1,14 @@
 """`/ssh/{id}`: the page whoever logs in by Tailscale SSH is sent to when a check rule holds the login.
 
-It shows what waits and what an administrator types; one who brings an API key may decide here.
+With a sign-in provider it leads there. Otherwise, and with `?by=administrator`, it shows what waits and what
+an administrator types; one who brings an API key may decide here.
 """
 
 from __future__ import annotations
 
 from meshbox.errors import Invalid
 from meshbox.serve.api.audience import Audience
+from meshbox.serve.openid.desk import start_path
 from meshbox.serve.pages.page import Page, View, has_form, page
 from meshbox.tailnet.checks import CHECK_LIFE, approve, describe, reject
 
@@ -30,6 +32,8 @@ def confirm(view: View) -> Page:
     check = t.checks.get(view.path["id"])
     if check is None:
         return Page("ssh-gone.html", "This link has expired", status=404)
+    if check.state == "waiting" and view.shall_sign_in:
+        return Page("ssh.html", "", location=start_path("ssh", check.id))
     values = {
         "id": check.id,
         "what": describe(t, check),
