@@ -37,6 +37,12 @@ if [ -n "$left_out" ]; then
 elif ! appliance_ready; then
     cannot "The tests of the appliance" appliance
 fi
+want chromedriver chromium-driver
+if [ -z "$left_out" ] && ! install_wanted; then
+    why="Chromium could not be installed"
+    left_out="not browser" not_run="tests with a browser ($why)"
+    [ "${CI:-}" != true ] || cannot "The tests with a browser" browser
+fi
 if [ -z "$left_out" ]; then
     [ $# -eq 0 ] || exec .venv/bin/python -m pytest "$@"
     run_lanes

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from meshbox import __version__, log
@@ -168,6 +168,8 @@ class App:
         await self._open_monitor(plant, public_tls)
         plant.pulse.start()
         public_tls.start()
+        if self._sign_in is not None:
+            self._spawn(self._sign_in.look())
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -304,10 +306,13 @@ class App:
             if self._relays is not None:
                 self._relays.adopt(self.config)
             self._records.check()
-        reading = asyncio.get_running_loop().create_task(self._reload_policy(manager))
+        self._spawn(self._reload_policy(manager))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         # The loop itself keeps only a weak hold of a task.
-        self._tasks.add(reading)
-        reading.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reload_policy(self, manager: ServiceManager) -> None:
         await self.desk.reload(self.config.policy)

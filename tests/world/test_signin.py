@@ -16,7 +16,7 @@ from tests.world.lab import Lab
 from tests.world.process import Daemon, eventually
 
 PROVIDER = Path(os.environ.get("MESHBOX_OPENID_CACHE", ROOT / ".cache/openid")) / "3.52.0" / "provider"
-SURFER = Path(__file__).with_name("surfer.py")
+SURFER, CHROMIUM = (Path(__file__).with_name(f"{name}.py") for name in ("surfer", "chromium"))
 PORT = 9998
 ISSUER = f"http://localhost:{PORT}/"
 PASSWORD = "correct horse"
@@ -64,6 +64,12 @@ class House:
         pages: list[dict[str, Any]] = json.loads(said.out)
         return pages
 
+    def browse(self, *steps: list[str]) -> list[dict[str, str]]:
+        """What Chromium shows after each step."""
+        said = self.lab.server.host.run(sys.executable, str(CHROMIUM), json.dumps(steps), timeout=90)
+        pages: list[dict[str, str]] = json.loads(said.out)
+        return pages
+
     def device(self, name: str) -> tuple[Client, str]:
         """A client that waits for a person, and its link."""
         client = self.lab.client(name, NEWEST)
@@ -109,6 +115,18 @@ def test_a_person_signs_in_and_the_device_is_theirs(house: House) -> None:
     assert user["providerId"] == f"{ISSUER}id1"
     house.lab.clients["early"].ping("laptop")
     assert "signed in and decided about a register" in house.lab.server.daemon.text()
+
+
+@pytest.mark.browser
+def test_a_real_browser_goes_the_same_way(house: House) -> None:
+    client, link = house.device("phone")
+    pages = house.browse(
+        ["open", link], ["type", "#username", "ana"], ["type", "#password", PASSWORD],
+        ["press", "form button"], ["press", "form button"],
+    )  # fmt: skip
+    assert "Signed in as" in pages[1]["text"] and "ana@example.com" in pages[1]["text"]
+    assert pages[2]["url"] == link and "Approved" in pages[2]["text"], pages[2]
+    client.wait_until("Running")
 
 
 def test_looking_lets_nothing_in(house: House) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from meshbox import log
 from meshbox.config import Config
 from meshbox.config.openid import Oidc
-from meshbox.errors import ConfigError, NotFound, Problem, Refused, Unproven
+from meshbox.errors import ConfigError, NotFound, Problem, Refused, Unproven, Unreachable
 from meshbox.serve.openid.journeys import Journey, Journeys, Kind, Target
 from meshbox.serve.openid.provider import Provider
 from meshbox.tailnet import signin
@@ -56,7 +57,13 @@ class SignInDesk:
 
     def worry(self) -> str:
         """Why nobody can sign in just now; "" when they can, or nobody has tried."""
-        return self._provider.fault
+        return self._provider.worry()
+
+    async def look(self) -> None:
+        """Ask the provider once, so that a mistake in the configuration is in the log at the start and not
+        when the first person tries."""
+        with suppress(Unreachable):
+            await self._provider.issuer()
 
     async def issuer(self) -> str:
         """The provider, as it writes itself. Raises Unreachable."""
@@ -90,6 +97,8 @@ class SignInDesk:
         why = signin.turned_away(identity, self._admission)
         if why:
             raise self._turned(journey, label(identity), why)
+        # Somebody else may have decided while the provider was asked.
+        self._require(journey.target)
         return Arrival(self._journeys.arrived(journey, identity), journey.target, identity)
 
     def confirm(self, token: str, browser: str) -> Target:
@@ -120,7 +129,7 @@ class SignInDesk:
 
     def _turned(self, journey: Journey, who: str, why: str) -> Refused:
         """One sentence for the stranger, the reason for the log."""
-        log.emit("signin_refused", who=who or "nobody", what=journey.target.kind, reason=why)
+        log.emit_limited("signin_refused", why, who=who or "nobody", what=journey.target.kind, reason=why)
         return Refused("you were not let into this network; whoever runs it finds the reason in the log")
 
 

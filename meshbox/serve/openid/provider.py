@@ -29,6 +29,9 @@ KEYS_AT_MOST = 60.0
 """Seconds between two looks at the keys for a token whose key is unknown: tokens with invented key names must
 not make us ask each time."""
 
+REMEMBERED = 600.0
+"""Seconds for which a failure stays in health: nobody asks the provider only to find out that it is back."""
+
 DOWN_FOR = 2.0
 """Seconds for which a provider that failed is not asked again: one that answers nothing would hold up a
 request of ours for each of a stranger's."""
@@ -46,8 +49,13 @@ class Provider:
         self._metadata_at = 0.0
         self._keys: tuple[Mapping[str, Any], ...] = ()
         self._keys_at: float | None = None
-        self._down_until = 0.0
-        self.fault = ""
+        self._failed_at: float | None = None
+        self._fault = ""
+
+    def worry(self) -> str:
+        """What was wrong with the provider just now; "" when nothing was, or nobody asked it."""
+        is_old = self._failed_at is None or self._steady() - self._failed_at > REMEMBERED
+        return "" if is_old else self._fault
 
     async def sign_in_url(self, question: Question) -> str:
         """Raises Unreachable."""
@@ -103,7 +111,7 @@ class Provider:
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> tuple[int, bytes]:
-        if self._steady() < self._down_until:
+        if self._failed_at is not None and self._steady() - self._failed_at < DOWN_FOR:
             raise self._unreachable()
         try:
             async with (
@@ -122,7 +130,7 @@ class Provider:
             raise self._failed(f"cannot be reached: {error or type(error).__name__}") from None
         except Malformed as error:
             raise self._failed(str(error)) from None
-        self.fault = ""
+        self._failed_at = None
         return response.status, body
 
     def _read(self, reader: Callable[[], Any]) -> Any:
@@ -132,9 +140,9 @@ class Provider:
             raise self._failed(str(error)) from None
 
     def _failed(self, what: str) -> Unreachable:
-        self.fault = f"the sign-in provider {self.config.issuer} {what}"
-        self._down_until = self._steady() + DOWN_FOR
-        log.emit_limited("signin_unavailable", what, reason=self.fault)
+        self._fault = f"the sign-in provider {self.config.issuer} {what}"
+        self._failed_at = self._steady()
+        log.emit_limited("signin_unavailable", what, reason=self._fault)
         return self._unreachable()
 
     def _unreachable(self) -> Unreachable:

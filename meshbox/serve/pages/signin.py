@@ -64,7 +64,10 @@ class Way:
         view = self._view(request)
         try:
             arrival = await self._desk.arrive(view.query, _browser(request, self._context))
-            return draw(view, _question(view, arrival))
+            answer = draw(view, _question(view, arrival))
+            # With `no-referrer` browsers say "null" for where a form comes from, even to us.
+            answer.headers["Referrer-Policy"] = "same-origin"
+            return answer
         except MeshboxError as refusal:
             return _failed(view, refusal)
         except Exception:
@@ -132,6 +135,7 @@ def _browser(request: web.Request, context: Context) -> str:
 def _require_own_page(request: web.Request, context: Context) -> None:
     """The form was sent by our page, says the browser. Raises Refused."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    is_own = origin in (None, context.server_url) if site is None else site in ("same-origin", "none")
+    ours = context.server_url.removesuffix(":443" if context.server_url.startswith("https:") else ":80")
+    is_own = origin in (None, ours) if site is None else site in ("same-origin", "none")
     if not is_own:
         raise Refused("this was sent by another site's page; open the link of the device again")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from meshbox.errors import ConfigError
-from meshbox.serve.openid import desk, journeys
+from meshbox.serve.openid import desk, journeys, provider
 from meshbox.tailnet import checks, users
 from meshbox.tailnet.users import UserWish
 from tests.fake.node import FakeNode
@@ -150,9 +150,7 @@ async def test_a_state_that_was_never_given(house: House) -> None:
 )
 async def test_lies(house: House, lie: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(
-        desk.log, "emit", lambda event, **fields: said.append(f"{event}: {fields.get('reason')}")
-    )
+    monkeypatch.setattr(desk.log, "emit_limited", lambda event, why, **_: said.append(f"{event}: {why}"))
     _, page = await house.waiting()
     browser = house.browser()
     query = await house.there(browser, page)
@@ -205,6 +203,9 @@ async def test_a_new_key_is_fetched_once(house: House) -> None:
 async def test_a_provider_that_is_broken(house: House, broken: dict[str, Any]) -> None:
     for name, value in broken.items():
         setattr(house.provider, name, value)
+    counter = house.server.app._sign_in
+    assert counter is not None
+    counter._provider._metadata = None
     _, page = await house.waiting()
     browser = house.browser()
     _, start, _ = await browser.ask(page)
@@ -215,12 +216,25 @@ async def test_a_provider_that_is_broken(house: House, broken: dict[str, Any]) -
     assert status == 200 and "meshbox auth approve" in text
 
 
+async def test_a_failure_is_a_worry_for_a_while(house: House) -> None:
+    counter = house.server.app._sign_in
+    assert counter is not None and counter.worry() == ""
+    house.provider.status = 500
+    counter._provider._metadata = None
+    await counter.look()
+    assert "answered 500" in counter.worry()
+    counter._provider._failed_at = time.monotonic() - 2 * provider.REMEMBERED
+    assert counter.worry() == ""
+
+
 async def test_links_of_nothing(house: House) -> None:
     browser = house.browser()
+    await house.there(browser, (await house.waiting())[1])
+    before = list(house.provider.asked)
     for path in ("/oidc/start/register/reg-none", "/oidc/start/ssh/none", "/oidc/start/other/x"):
         status, _, _ = await browser.ask(path)
         assert status == 404
-    assert house.provider.asked == []
+    assert house.provider.asked == before
 
 
 async def test_a_device_that_somebody_else_let_in_meanwhile(house: House) -> None:

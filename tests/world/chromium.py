@@ -1,0 +1,97 @@
+"""A real browser, Chromium, by the plain HTTP of its driver. Runs as a program where the pages are reached.
+
+    python chromium.py STEPS     a JSON list of ["open", URL], ["type", CSS, TEXT], ["press", CSS],
+                                 ["shot", FILE]
+
+Prints a JSON list of the pages seen after each step that leads somewhere, {"url", "text"}.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+PORT = 9515
+# Without these it looks for its maker's hosts at each start.
+OPTIONS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--window-size=390,844",
+]  # fmt: skip
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+"""The standard's name for an element's number."""
+
+
+def ask(method: str, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    kind = {"Content-Type": "application/json"}
+    request = Request(f"http://127.0.0.1:{PORT}{path}", data, kind, method=method)
+    with urlopen(request, timeout=30) as answer:
+        return json.load(answer)["value"]
+
+
+class Session:
+    def __init__(self, profile: str) -> None:
+        options = {"args": [*OPTIONS, f"--user-data-dir={profile}"]}
+        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+        self.path = f"/session/{ask('POST', '/session', wanted)['sessionId']}"
+
+    def page(self) -> dict[str, str]:
+        return {"url": ask("GET", f"{self.path}/url"), "text": self._of(self._find("body"), "text")}
+
+    def step(self, what: str, *words: str) -> None:
+        match what:
+            case "open":
+                ask("POST", f"{self.path}/url", {"url": words[0]})
+            case "type":
+                ask("POST", f"{self.path}/element/{self._find(words[0])}/value", {"text": words[1]})
+            case "press":
+                ask("POST", f"{self.path}/element/{self._find(words[0])}/click", {})
+            case "shot":
+                Path(words[0]).write_bytes(base64.b64decode(ask("GET", f"{self.path}/screenshot")))
+
+    def _find(self, css: str) -> str:
+        found: str = ask("POST", f"{self.path}/element", {"using": "css selector", "value": css})[ELEMENT]
+        return found
+
+    def _of(self, element: str, what: str) -> str:
+        return str(ask("GET", f"{self.path}/element/{element}/{what}"))
+
+
+def surf(steps: list[list[str]]) -> list[dict[str, str]]:
+    silence = subprocess.DEVNULL
+    driver = subprocess.Popen(["chromedriver", f"--port={PORT}"], stdout=silence, stderr=silence)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            session, seen = _started(profile), []
+            for step in steps:
+                session.step(*step)
+                if step[0] in ("open", "press"):
+                    seen.append(session.page())
+            ask("DELETE", session.path)
+            return seen
+    finally:
+        driver.kill()
+        driver.wait()
+
+
+def _started(profile: str) -> Session:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return Session(profile)
+        except URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    print(json.dumps(surf(json.loads(sys.argv[1]))))
