@@ -91,6 +91,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     provider = FakeProvider(time.time)
     await provider.open()
     async with serving(settings(tmp_path, provider.issuer)) as server:
+        # The look at the start shall not come between what a test breaks.
+        await asyncio.gather(*server.app._tasks)
         yield House(server, provider)
     await provider.close()
 
