@@ -75,9 +75,9 @@ def test_the_page_brings_it_up(public_bed: Bed, vps: Machine, authority: Authori
 
 def test_the_server_may_read_its_own_key_and_no_other(vps: Machine) -> None:
     vps.sh(f"cp -a /etc/letsencrypt/archive/{CONTROL_NAME} /etc/letsencrypt/archive/other.example.net")
-    vps.sh("chown root:root archive/other.example.net/*; chmod 600 archive/other.example.net/privkey*")
-    vps.run(HOOK_FILE)
     certificates = "/etc/letsencrypt/archive"
+    vps.sh(f"cd {certificates}/other.example.net; chown root:root *; chmod 600 privkey*")
+    vps.run(HOOK_FILE)
 
     def may_read(path: str) -> bool:
         return vps.run("runuser", "-u", "meshbox", "--", "cat", path, check=False).code == 0

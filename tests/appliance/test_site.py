@@ -169,19 +169,6 @@ def test_only_the_intended_ports_answer(site: Site) -> None:
     assert site.vps.listening() == {"tcp/22", "tcp/80", "tcp/443", "udp/3478", *figures}
 
 
-def test_prometheus_reads_what_the_playbook_wrote_for_it(site: Site) -> None:
-    assert "SUCCESS" in site.watch.check_rules()
-    site.watch.start()
-    site.watch.reads_both()
-    assert site.watch.unknown() == set()
-    # A round of rules before the first figures came misses the backup's; the next one does not.
-    eventually(site.watch.is_quiet, 20, "all rules are evaluated, and none has anything to say")
-    site.vps.run("systemctl", "stop", "meshbox.socket", "meshbox.service")
-    eventually(lambda: site.watch.alerts()["MeshboxDown"] == "pending", 20, "it is missed")
-    site.vps.run("systemctl", "start", "meshbox.socket", "meshbox.service")
-    site.watch.reads_both()
-
-
 def test_a_firewall_that_locks_out_takes_itself_back(site: Site, before: Path) -> None:
     said = site.play("--tags", "firewall", packages_=before, check=False,
                      firewall_ssh_from=["198.51.100.7"], firewall_patience=14)  # fmt: skip
@@ -238,6 +225,25 @@ def test_an_upgrade_loses_no_packet_to_the_relay_and_refuses_nobody(site: Site, 
     assert seen["failures"] == {} and seen["answered"] > 100
     assert site.ana.ping("ben", via="derp")
     assert list(site.vps.sh("ls /var/lib/meshbox").split())
+
+
+def test_prometheus_reads_what_the_playbook_wrote_for_it(site: Site) -> None:
+    assert "SUCCESS" in site.watch.check_rules()
+    site.watch.start()
+    site.watch.reads_both()
+    assert site.watch.unknown() == set()
+    # A round of rules before the first figures came misses the backup's; the next one does not.
+    eventually(site.watch.is_quiet, 20, "all rules are evaluated, and none has anything to say")
+    wrong = "/etc/meshbox/conf.d/99-wrong.yaml"
+    site.vps.sh(f"echo nonsense: 1 > {wrong}; systemctl reload meshbox")
+    refused = "MeshboxSettingsRefused"
+    eventually(lambda: site.watch.alerts()[refused] == "pending", 20, "a refused reload is an alert")
+    site.vps.sh(f"rm {wrong}; systemctl reload meshbox")
+    eventually(site.watch.is_quiet, 20, "which ends when it is mended")
+    site.vps.run("systemctl", "stop", "meshbox.socket", "meshbox.service")
+    eventually(lambda: site.watch.alerts()["MeshboxDown"] == "pending", 20, "it is missed")
+    site.vps.run("systemctl", "start", "meshbox.socket", "meshbox.service")
+    site.watch.reads_both()
 
 
 def test_each_service_comes_back_from_a_kill(site: Site) -> None:

@@ -54,7 +54,11 @@ def small(public_bed: Bed) -> Small:
         "meshbox_certificate": str(issued.certificate),
         "meshbox_key": str(issued.key),
         "meshbox_relay": "embedded",
-        "meshbox_settings": {"dns": {"base_domain": "small.example"}},
+        "meshbox_settings": {
+            "dns": {"base_domain": "small.example"},
+            "acme": {"eab_key_id": "k", "eab_key_path": "/etc/meshbox/eab-key"},
+        },
+        "meshbox_secrets": {"eab-key": "aGVsbG8"},
         "base_ssh_port": SSH_PORT,
         "base_reboot_at": "",
         "backup_fetch_to": str(fetched),
@@ -68,6 +72,8 @@ def test_one_process_serves_and_relays(small: Small) -> None:
     assert small.vps.failed_units() == []
     assert small.vps.listening() == {"tcp/80", "tcp/443", "udp/3478", f"tcp/{SSH_PORT}"}
     assert small.vps.run("systemctl", "is-active", "meshbox-derp", check=False).out.strip() == "inactive"
+    assert small.vps.sh("stat -c '%a %G' /etc/meshbox/eab-key") == "640 meshbox"
+    assert small.vps.run("meshbox", "config", "check").code == 0
     small.vps.run("meshbox", "users", "create", "lab")
     key = small.bed.server.create_key("lab", "--reusable")
     for name in ("ana", "ben"):
