@@ -104,12 +104,10 @@ def link_user(options: Options, user: str, subject: str, issuer: str) -> None:
     So a user who was made by hand, or came by another provider, keeps devices and rules. The subject stands
     in the log when the person signs in (journalctl MESHBOX_EVENT=signed_in).
     """
-    linked = connect(options).post("user", user, "identity", body={"subject": subject, "issuer": issuer})[
-        "user"
-    ]
-    write_change(
-        options, USERS, linked, f"{subject} at {linked['provider']} signs in as {linked['name']} now"
-    )
+    wish = {"subject": subject, "issuer": issuer}
+    linked = connect(options).post("user", user, "identity", body=wish)["user"]
+    said = f"{subject} at {linked['provider']} signs in as {linked['name']} now"
+    write_change(options, USERS, linked, said)
 
 
 @users.add(name="unlink")

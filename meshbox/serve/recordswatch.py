@@ -17,7 +17,7 @@ from meshbox.errors import ConfigError
 from meshbox.serve.settings import answered
 from meshbox.tailnet.tailnet import Tailnet
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 Seen = tuple[Path | None, Stamp | None, str]
 
 
@@ -55,7 +55,8 @@ class RecordsWatch:
             found = path.stat()
         except OSError:
             return path, None, domain
-        return path, (found.st_mtime_ns, found.st_size, found.st_ino), domain
+        # The change time as well: nothing but the mode is new when somebody lets us read it.
+        return path, (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino), domain
 
     def _read(self, path: Path) -> None:
         try:

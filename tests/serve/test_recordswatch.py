@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from meshbox.errors import ConfigError, Problem
 from meshbox.serve import recordswatch
 from meshbox.serve.recordswatch import RecordsWatch
 from meshbox.tailnet.tailnet import Tailnet
@@ -94,3 +96,15 @@ def test_another_base_domain_looks_at_the_same_file_again(watched: Watched) -> N
     watched.t.configure(replace(settings, dns=replace(settings.dns, base_domain="new.example.org")))
     watched.watch.check()
     assert "not below a node of new.example.org" in watched.watch.worry()
+
+
+def test_a_file_that_may_be_read_at_last_is_read(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.write({"name": "a.mesh", "value": "100.64.0.9"})
+    with monkeypatch.context() as closed:
+        refusal = ConfigError("x", [Problem("dns.extra_records_path", "cannot be read: Permission denied")])
+        closed.setattr(recordswatch, "read_records", Mock(side_effect=refusal))
+        watched.watch.check()
+    assert "Permission denied" in watched.watch.worry()
+    watched.file.chmod(0o640)
+    watched.watch.check()
+    assert watched.names == ["a.mesh"] and watched.watch.worry() == ""

@@ -128,12 +128,14 @@ class PageHandler:
         return self._address.audience
 
     async def answer(self, request: web.Request) -> web.Response:
-        path, query = dict(request.match_info), dict(request.query)
-        return self._show(View(self._context, self._context.clock(), path, query))
+        return self._show(self._view(request))
+
+    def _view(self, request: web.Request) -> View:
+        return View(self._context, self._context.clock(), dict(request.match_info), dict(request.query))
 
     async def act(self, request: web.Request) -> web.Response:
         """The form was sent: do what it wants, or show the page again with why not."""
-        view = View(self._context, self._context.clock(), dict(request.match_info))
+        view = self._view(request)
         act = self._address.act
         if act is None or (request.content_length or 0) > FORM_LIMIT:
             return web.Response(status=405 if act is None else 413, headers=self._headers)

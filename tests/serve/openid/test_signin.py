@@ -289,6 +289,21 @@ async def test_only_the_owner_of_the_device_confirms_its_login(house: House) -> 
     assert t.checks[check.id].state == "approved"
 
 
+async def test_an_administrator_may_still_decide_and_is_told_of_a_wrong_key(
+    house: House,
+) -> None:
+    t = house.server.tailnet
+    for name in ("laptop", "box"):
+        await house.server.joined(name)
+    source, destination = sorted(t.nodes)
+    check = checks._open(t, (source, destination, "root"), time.time())
+    page = f"{check.path}?by=administrator"
+    status, location, text = await house.browser().ask(page, data={"key": "mb-api-wrong", "wish": "approve"})
+    assert (status, location) == (401, "") and "API key is unknown" in text
+    status, location, _ = await house.browser().ask(check.path)
+    assert status == 303 and location == f"/oidc/start/ssh/{check.id}"
+
+
 async def test_the_end_of_the_token_is_the_end_of_the_key(tmp_path: Path) -> None:
     provider = FakeProvider(time.time)
     await provider.open()
