@@ -390,6 +390,16 @@ node: {expiry: 180d}
     assert config.node.expiry == 180 * 86400
 
 
+@pytest.mark.parametrize("written", ["$CREDENTIALS_DIRECTORY/x", "${CREDENTIALS_DIRECTORY}/x"])
+def test_a_path_may_name_a_credential(file: Path, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(f"server_url: https://mesh.example.org\noidc: {{client_secret_path: '{written}'}}\n")
+    assert load(file, {}).oidc.client_secret_path == Path("/run/credentials/meshbox.service/x")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/other.service")
+    assert load(file, {}).oidc.client_secret_path == Path("/run/credentials/other.service/x")
+    file.write_text("server_url: https://mesh.example.org\noidc: {client_secret_path: '$HOME/x'}\n")
+    assert load(file, {}).oidc.client_secret_path == file.parent / "$HOME/x"
+
+
 def test_records_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "records.json"
     path.write_text('[{"name": "a.meshbox.internal", "type": "A", "value": "100.64.0.9"}]')

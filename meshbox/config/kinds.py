@@ -8,6 +8,8 @@ gives back reads as the same value again: `show` and `sample` rely on it.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,10 @@ from meshbox.secrets import backup_key_text, read_backup_key
 
 STATE_DIR = Path("/var/lib/meshbox")
 """Defaults below this directory follow `state_dir` when that is given."""
+
+CREDENTIALS = Path("/run/credentials")
+CREDENTIAL = re.compile(r"^\$(CREDENTIALS_DIRECTORY|\{CREDENTIALS_DIRECTORY\})/")
+"""How a path names a credential of the unit (LoadCredential=, systemd.exec(5)), as in Headscale's files."""
 
 T = TypeVar("T")
 _TRUE = {"true", "yes", "on", "1"}
@@ -166,7 +172,13 @@ def _path(raw: object) -> Path:
     text = read_text(raw)
     if not text or "\0" in text:
         raise ValueError(f"wants the path of a file, found {found(raw)}")
-    return Path(text)
+    return Path(CREDENTIAL.sub(_credentials, text))
+
+
+def _credentials(_: object) -> str:
+    """Where systemd lays the credentials of the service; who only reads the configuration is told of the same
+    place."""
+    return os.environ.get("CREDENTIALS_DIRECTORY", str(CREDENTIALS / "meshbox.service")) + "/"
 
 
 def _place(value: Path, base: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from meshbox.config.keys import keys, value_at
@@ -22,5 +23,7 @@ def named_files(config: Config) -> Iterator[tuple[str, Path]]:
 def _paths(value: object) -> Iterator[Path]:
     """The paths a key's value consists of, if it does."""
     for one in value if isinstance(value, tuple) else (value,):
-        if isinstance(one, Path) and one.is_file():
-            yield one
+        # Others' credentials lie in a directory that nobody else may enter.
+        with suppress(PermissionError):
+            if isinstance(one, Path) and one.is_file():
+                yield one

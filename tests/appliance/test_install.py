@@ -250,6 +250,21 @@ def test_a_policy_and_records_may_be_kept_outside_etc(vps: Machine, ana: Client)
     vps.run("meshbox", "policy", "set", "-", stdin=before)
 
 
+def test_a_secret_may_be_a_credential(vps: Machine) -> None:
+    # The page's commands were typed above.
+    oidc = {"issuer": "https://127.0.0.1:1", "client_id": "x",
+            "client_secret_path": "${CREDENTIALS_DIRECTORY}/oidc-secret"}  # fmt: skip
+    vps.run("tee", "/etc/meshbox/conf.d/40-oidc.yaml", stdin=json.dumps({"oidc": oidc}))
+    vps.run("meshbox", "config", "check")
+    vps.run("systemctl", "restart", "meshbox.service")
+    eventually(lambda: "sign-in" in vps.run("meshbox", "health").err, 10, "the provider was asked")
+    vps.run("systemctl", "start", "meshbox-backup.service")
+    assert vps.failed_units() == []
+    vps.sh("rm -r /etc/meshbox/conf.d/40-oidc.yaml /etc/systemd/system/meshbox.service.d")
+    vps.sh("rm -r /etc/credstore.encrypted")
+    vps.sh("systemctl daemon-reload; systemctl restart meshbox")
+
+
 def test_each_backup_is_copied_elsewhere_by_a_unit_with_a_network(private_bed: Bed, vps: Machine) -> None:
     nas, place = private_bed.outpost("nas", 6), private_bed.directory / "nas" / "archives"
     serve = ["rclone", "serve", "restic", "--addr", f"{private_bed.network[6]}:8000", "--user", "vps"]
