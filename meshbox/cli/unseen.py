@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from meshbox.config.kinds import CREDENTIALS
 from meshbox.errors import Problem
 
 UNIT = Path("/usr/lib/systemd/system/meshbox.service")
@@ -34,8 +33,6 @@ def unseen(files: Iterable[tuple[str, Path]]) -> Iterator[Problem]:
         return
     for key, file in files:
         where = file.resolve()
-        if where.is_relative_to(CREDENTIALS):
-            continue  # systemd shows these to the service, and to nobody else.
         below = next((place for place in HIDDEN if where.is_relative_to(place)), "")
         if below:
             text = f"{file} is in {below}, where the service sees nothing; keep it in /etc/meshbox or /srv"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from meshbox.config.keys import keys, value_at
+from meshbox.config.kinds import CREDENTIALS
 from meshbox.config.schema import Config
 
 NOT_FILES = ("unix_socket", "state_dir", "database.sqlite.path", "backup.directory", "http.webroot")
@@ -23,7 +23,13 @@ def named_files(config: Config) -> Iterator[tuple[str, Path]]:
 def _paths(value: object) -> Iterator[Path]:
     """The paths a key's value consists of, if it does."""
     for one in value if isinstance(value, tuple) else (value,):
-        # Others' credentials lie in a directory that nobody else may enter.
-        with suppress(PermissionError):
-            if isinstance(one, Path) and one.is_file():
-                yield one
+        # Credentials are systemd's: shown to the service alone, and not to be copied from there or back.
+        if isinstance(one, Path) and not one.is_relative_to(CREDENTIALS) and _is_there(one):
+            yield one
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False

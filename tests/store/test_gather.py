@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from meshbox import config as configuration
-from meshbox.config import Config
+from meshbox.config import Config, named
 from meshbox.store import gather
 from meshbox.store.gather import Found
 
@@ -67,6 +67,28 @@ def test_everything_that_must_survive_once_and_nothing_else(home: Path) -> None:
         "state/future/secret": "state",
     }
     assert len(found) == len(names) and not left_out
+
+
+def test_credentials_and_what_nobody_lets_us_see_stay_where_they_are(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = {"client_secret_path": "${CREDENTIALS_DIRECTORY}/oidc"}
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(home / "credentials"))
+    monkeypatch.setattr(named, "CREDENTIALS", home / "credentials")
+    (home / "credentials").mkdir()
+    (home / "credentials/oidc").write_text("hush")
+    config, file = read(home, oidc=secret, policy={"path": "/closed/policy.hujson"})
+    is_file = Path.is_file
+
+    def closed(path: Path) -> bool:
+        if str(path).startswith("/closed/"):
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    found, _ = gather.gather(config, [file])
+    assert {one.path.name for one in found} & {"oidc", "policy.hujson"} == set()
+    assert "cert.pem" in {one.path.name for one in found}
 
 
 def test_what_is_too_large_is_left_out_and_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
