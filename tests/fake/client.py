@@ -217,6 +217,8 @@ class Tunnel:
     def drop(self) -> None:
         """End the connection at once, as a phone that changes networks does not even do."""
         self.writer.transport.abort()
+        # The reader notices a turn of the loop later, and nobody shall open a stream here until then.
+        self.closed.set()
 
     # What comes in
 

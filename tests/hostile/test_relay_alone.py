@@ -19,7 +19,7 @@ from nacl.public import PrivateKey
 from meshbox.relay.roster import Push
 from meshbox.wire import stun
 from tests.fake.derp import REQUEST, DerpClient, Way
-from tests.serve.derpdaemon import EPOCH
+from tests.serve.derpdaemon import EPOCH, listens
 from tests.serve.test_relayd_restart import ROOT
 from tests.serve.tlsends import client_context
 from tests.world.ports import free_port
@@ -40,7 +40,7 @@ class Alone:
         ]  # fmt: skip
         self.process = subprocess.Popen(argv, cwd=ROOT)
         for _ in range(400):
-            if self.socket.exists():
+            if listens(self.socket):
                 break
             time.sleep(0.05)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,9 @@ async def closes(client: DerpClient, within: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def listens(path: Path) -> bool:
+    """The file of a socket is there a moment before anybody listens on it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from tests.world.net import Guests, Net
 from tests.world.process import DIES_WITH_US, Outcome, eventually
 
 ANY_HOST = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
+PATIENCE = 8.0
+"""Seconds until a person presses Ctrl-C and tries again."""
+
 OPTIONS = (*ANY_HOST, "-o", "BatchMode=yes", "-F", "none")
 
 
@@ -34,14 +38,18 @@ def hold(net: Net, source: Client, target: Client) -> tuple[subprocess.Popen[str
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    logins = [knock()]
+    logins, started = [knock()], [time.monotonic()]
 
     def waiting() -> Any:
-        if logins[-1].poll() is not None:
+        is_stuck = time.monotonic() - started[-1] > PATIENCE
+        if is_stuck:
+            logins[-1].kill()
+        if is_stuck or logins[-1].poll() is not None:
             logins.append(knock())
+            started.append(time.monotonic())
         return net.server.ask("ssh", "list")
 
-    listed = eventually(waiting, 10, "a login waits")
+    listed = eventually(waiting, 30, "a login waits")
     return logins[-1], listed
 
 
