@@ -18,10 +18,11 @@ from meshbox.serve.openid.journeys import LIFE, Kind
 from meshbox.serve.pages.page import FORM_LIMIT, Page, View, draw, headers_of, own_fault
 from meshbox.serve.pages.register import device_facts
 from meshbox.tailnet.checks import describe
+from meshbox.tailnet.model import CHECK_PATH, REGISTER_PATH
 
 CONFIRM = "/oidc/confirm"
 KINDS: dict[str, Kind] = {"register": "register", "ssh": "ssh"}
-PAGE_OF = {"register": "/register/", "ssh": "/ssh/"}
+PAGE_OF: dict[Kind, str] = {"register": REGISTER_PATH, "ssh": CHECK_PATH}
 
 
 def routes(context: Context, desk: SignInDesk) -> list[web.RouteDef]:
