@@ -166,8 +166,11 @@ class Client:
     # --- what it knows
 
     def status(self) -> dict[str, Any]:
-        """`tailscale status --json`."""
-        answer: dict[str, Any] = json.loads(self.cli("status", "--json", check=False).out or "{}")
+        """`tailscale status --json`; an error with the end of its log when the daemon answers nothing."""
+        outcome = self.cli("status", "--json", check=False)
+        if not outcome.out:
+            raise LabError(f"{self.name} gives no status: {outcome.text}\n{self.daemon.tail()}")
+        answer: dict[str, Any] = json.loads(outcome.out)
         return answer
 
     def wait_until(self, state: str, within: float = 20.0) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.world.clients import NEWEST, VERSIONS, Build
 from tests.world.lab import Lab
 from tests.world.net import Guests, Net, keep, open_labs
+from tests.world.process import eventually
 
 HERE = Path(__file__).parent
 
@@ -113,7 +114,8 @@ def net(shared_net: Net) -> Iterator[Net]:
         shared_net.lab.cables[client.name].plug_in()
         if not client.daemon.alive:
             client.start()
-        if client.status().get("BackendState") != "Running":
+        status = eventually(client.status, 10, f"{client.name} answers")
+        if status["BackendState"] != "Running":
             client.up(shared_net.key)
     yield shared_net
 

@@ -28,6 +28,19 @@ def ssh(source: Client, target: Client, *words: str) -> Outcome:
     return source.host.run("ssh", *OPTIONS, f"root@{target.address}", *words, timeout=20, check=False)
 
 
+def turned_away(source: Client, target: Client) -> None:
+    """A login is refused, and the other end has let go of it. 1.68.0 and 1.80.3 ask every connection
+    whether a new policy still lets it in, and tailscaled falls (nil user, `isStillValid`) over one that was
+    refused, is not closed yet, and would be let in now."""
+    assert ssh(source, target, "echo", "in").code != 0
+    towards = ("ss", "-Htn", "dst", f"{target.address}:22")
+    eventually(
+        lambda: all(line.startswith("TIME-WAIT") for line in source.host.run(*towards).out.splitlines()),
+        10,
+        f"{target.name} lets go of the refused login",
+    )
+
+
 def hold(net: Net, source: Client, target: Client) -> tuple[subprocess.Popen[str], Any]:
     """A login that waits, and the server's list of such. Who comes before the policy has is turned away,
     and tries again."""
@@ -67,7 +80,7 @@ def rule(action: str, **more: str) -> dict[str, Any]:
 
 def test_a_rule_lets_in_within_two_seconds_until_it_ends(net: Net, server: Client) -> None:
     net.ana.ping(server.name)
-    assert ssh(net.ana, server, "echo", "in").code != 0
+    turned_away(net.ana, server)
     net.put_policy(ssh=[rule("accept")])
     eventually(lambda: ssh(net.ana, server, "echo", "in").out.strip() == "in", 2, "ana is let in")
     net.put_policy(ssh=[])
