@@ -152,6 +152,12 @@ EVENTS: dict[str, Event] = {
         "Somebody holds connections open without proving anything, or opens too many. Usually a scanner or "
         "a broken device; if it is a site of yours, raise limits.connections_per_address.",
     ),
+    "console_entered": Event(
+        "info",
+        "{actor} signed in to the console",
+        "An administrator began a session in a browser. What they do there stands in the audit under this "
+        "name. A key that is revoked, or a role that is taken away, ends the session at its next request.",
+    ),
     "deadline_failed": Event(
         "error",
         "what was due could not be done: {err}",

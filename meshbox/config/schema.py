@@ -22,7 +22,7 @@ from meshbox.config.network import Address, ExtraRecord, Network, Split
 from meshbox.config.openid import Oidc
 from meshbox.config.overrides import OVERRIDE, Override
 from meshbox.config.routers import Routes
-from meshbox.config.upkeep import Acme, Audit, Backup, Http
+from meshbox.config.upkeep import Acme, Audit, Backup, Console, Http
 from meshbox.errors import Problem
 
 
@@ -361,6 +361,7 @@ class Config:
     tls_key_path: Path | None = key(optional(kinds.PATH), None, "Private key of that certificate.")
     acme: Acme = section(Acme, "Certificates from an authority such as Let's Encrypt.")
     http: Http = section(Http, "Port 80.")
+    console: Console = section(Console, "Administration in a browser.")
     noise: Noise = section(Noise, "The protocol clients speak to the server.")
     prefixes: Prefixes = section(Prefixes, "Addresses of the nodes.")
     node: Node = section(Node, "How long nodes stay.")

@@ -59,6 +59,16 @@ class Acme:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    enabled: bool = key(
+        kinds.FLAG,
+        True,
+        "Administration in a browser, at <server_url>/console: for whoever shows an API key, and with a "
+        "sign-in provider for users with the role owner or admin. Needs an https server_url.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Http:
     listen_addr: Address | None = key(
         optional(network.ADDRESS),

@@ -20,7 +20,7 @@ from meshbox import __version__, log
 from meshbox import config as configuration
 from meshbox.config import Address, Config
 from meshbox.secrets import load_or_create_key
-from meshbox.serve import api, derphttp, pages, plain, tls
+from meshbox.serve import api, console, derphttp, pages, plain, tls
 from meshbox.serve.api import SocketDoor, TokenDoor
 from meshbox.serve.assembly import Ground, Plant, assemble
 from meshbox.serve.auditing import Trimmer, mirror
@@ -182,11 +182,13 @@ class App:
         public = PublicPages(core, self.health, noise_public)
         # One for both: a guess is a guess, whichever way it comes.
         door = TokenDoor(public.address_of)
+        gate = console.Gate(context, door) if context.has_console else None
         upgrades = {"/ts2021": plant.control.upgrade}
         routes = [
             *public.routes(),
             *public_tls.challenges.routes(),
-            *pages.routes(context, door),
+            *pages.routes(context, door, None if gate is None else gate.welcome),
+            *([] if gate is None else console.routes(gate)),
             *api.routes(context, door),
         ]
         if self._relay is not None:
@@ -272,6 +274,7 @@ class App:
             facts=self._facts,
             audit=self._search_audit,
             sign_in=self._sign_in,
+            has_console=self.config.console.enabled,
         )
 
     # While it runs

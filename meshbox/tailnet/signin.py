@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from meshbox.errors import Conflict, Invalid
+from meshbox.errors import Conflict, Invalid, Refused
 from meshbox.tailnet import checks, enrol
 from meshbox.tailnet.model import Audit, Node, User
 from meshbox.tailnet.ports import Put
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.users import GROUP, NAME, TAGGED_DEVICES_NAME, require
 from meshbox.wire.openid import SUBJECT_LIMIT, Identity
+
+ADMINISTRATORS = ("owner", "admin")
+"""Roles that may do everything. The others are what a policy asks about, and open no door."""
 
 NAMELESS = "user"
 """What a person is called whom the provider gives no usable name."""
@@ -97,6 +100,22 @@ def confirm_login(t: Tailnet, check_id: str, user: User, now: float) -> None:
     if check is not None and (source is None or source.user_id != user.id):
         raise Invalid("this login comes from a device that is not yours; an administrator can confirm it")
     checks.approve(t, check_id, f"oidc:{user.name}", now)
+
+
+def is_administrator(user: User) -> bool:
+    """May this person run the network, with nothing but their sign-in?"""
+    return user.role in ADMINISTRATORS and bool(user.subject)
+
+
+def enter(t: Tailnet, identity: Identity, admission: Admission, now: float) -> User:
+    """The user that this person is, to run the network. Nobody is made a user by trying. Raises Refused."""
+    known = find(t, identity)
+    if known is None or not is_administrator(known):
+        raise Refused(
+            "this account does not run the network; an administrator may give its user the role admin, "
+            "with `meshbox users role`"
+        )
+    return sign_in(t, identity, admission, now)
 
 
 def link(t: Tailnet, user_id: int, provider: str, subject: str, actor: str, now: float) -> User:

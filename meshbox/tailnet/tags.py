@@ -55,3 +55,11 @@ def foreign_to_person(t: Tailnet, user_id: int, wanted: Iterable[str]) -> list[s
         return list(wanted)
     resolver = t.enforcement.compiled.resolver
     return [tag for tag in wanted if not may_tag_as_person(document, resolver, user_id, tag)]
+
+
+def known_tags(t: Tailnet) -> list[str]:
+    """What a node can be given: the policy's tags, and without a policy those in use."""
+    document = t.enforcement.document
+    if document is not None:
+        return sorted(document.tag_owners)
+    return sorted({tag for node in t.nodes.values() for tag in node.tags})

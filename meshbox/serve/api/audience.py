@@ -13,5 +13,8 @@ class Audience(Enum):
     """Comes back from the sign-in provider, in the browser that was sent there, and may decide about the one
     thing it was sent for."""
 
+    CONSOLE = "console"
+    """An administrator in a browser, by the cookie of a session that an API key or a sign-in began."""
+
     ADMINISTRATOR = "administrator"
     """Holds an API key, or can open the unix socket."""

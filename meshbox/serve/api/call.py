@@ -52,6 +52,7 @@ class Context:
     facts: Callable[[], Mapping[str, Any]] = dict
     audit: Callable[[Search], Sequence[Entry]] = lambda wanted: ()
     sign_in: SignInDesk | None = None
+    has_console: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ becomes 500 with a request id that stands in the log beside the traceback, and n
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import secrets
 import time
@@ -16,13 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
 
 from meshbox import fastjson, log
-from meshbox.errors import Busy, Malformed, MeshboxError, TooLarge, Unauthenticated
+from meshbox.errors import Busy, Malformed, MeshboxError, Unauthenticated
 from meshbox.policy.problem import PolicyError
 from meshbox.serve.api.answers import encode, place_of, refusal, success
 from meshbox.serve.api.audience import Audience
+from meshbox.serve.api.body import BODY_DEADLINE, receive
 from meshbox.serve.api.call import Answer, Call, Context, Function, Marked
 from meshbox.serve.api.doors import Door
 
@@ -30,9 +30,6 @@ PREFIX = "/api/v1"
 
 BODY_LIMIT = 64 << 10
 """Bytes of a request body. The largest sensible one is a node's tags, about 3 KiB."""
-
-BODY_DEADLINE = 15.0
-"""Seconds for a body to arrive: one byte per second would hold a connection for a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +118,7 @@ class Handler:
 
 async def _read_body(request: web.Request, limit: int) -> Mapping[str, Any]:
     """The body's object, whatever content type it claims (the field's UIs send none); {} when empty."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Malformed("compressed request bodies are not accepted")
-    if (request.content_length or 0) > limit:
-        raise TooLarge(f"the request body is larger than {limit >> 10} KiB")
-    received = bytearray()
-    try:
-        async with asyncio.timeout(BODY_DEADLINE):
-            while piece := await request.content.readany():
-                received += piece
-                if len(received) > limit:
-                    raise TooLarge(f"the request body is larger than {limit >> 10} KiB")
-    except (web.RequestPayloadError, ClientPayloadError, ConnectionError):
-        raise Malformed("the request body broke off") from None
-    return _parse_body(bytes(received))
+    return _parse_body(await receive(request, limit))
 
 
 def _parse_body(received: bytes) -> Mapping[str, Any]:

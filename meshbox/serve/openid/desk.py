@@ -101,17 +101,28 @@ class SignInDesk:
         self._require(journey.target)
         return Arrival(self._journeys.arrived(journey, identity), journey.target, identity)
 
-    def confirm(self, token: str, browser: str) -> Target:
-        """The person wishes it: it is done. Raises Refused, NotFound, Invalid, Exhausted, StoreFull."""
+    def confirm(self, token: str, browser: str) -> tuple[Target, User]:
+        """The person wishes it: it is done, but for the door of the console, which is elsewhere. Raises
+        Refused, NotFound, Invalid, Exhausted, StoreFull."""
         journey = self._journeys.take(token, browser, is_back=True)
         if journey is None or journey.identity is None:
             raise Refused(LOST)
         self._require(journey.target)
         now = self._wall()
+        if journey.target.kind == "console":
+            return journey.target, self._administrator(journey.identity, now)
         user = signin.sign_in(self._tailnet, journey.identity, self._admission, now)
         self._decide(journey, user, now)
         log.emit("signed_in", user=user.name, subject=journey.identity.subject, what=journey.target.kind)
-        return journey.target
+        return journey.target, user
+
+    def _administrator(self, identity: Identity, now: float) -> User:
+        try:
+            return signin.enter(self._tailnet, identity, self._admission, now)
+        except Refused as refusal:
+            who = label(identity)
+            log.emit_limited("signin_refused", who, who=who, what="console", reason=str(refusal))
+            raise
 
     def _decide(self, journey: Journey, user: User, now: float) -> None:
         assert journey.identity is not None
@@ -123,6 +134,8 @@ class SignInDesk:
 
     def _require(self, target: Target) -> None:
         t = self._tailnet
+        if target.kind == "console":
+            return
         waiting = t.pending.get(target.id) if target.kind == "register" else t.checks.get(target.id)
         if waiting is None or waiting.state != "waiting":
             raise NotFound("nothing waits under this link any more; start again on the device")

@@ -24,12 +24,13 @@ PER_TARGET = 4
 """Journeys at once, and how many for one device or login: who opens a link again and again ends their own
 first ones, nobody else's."""
 
-Kind = Literal["register", "ssh"]
+Kind = Literal["register", "ssh", "console"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What signing in shall decide: the pending registration, or the held login, of that id."""
+    """What signing in shall decide: the pending registration or the held login of that id; of the console it
+    is a number of the visit, so that visits do not end each other's journeys."""
 
     kind: Kind
     id: str

@@ -8,4 +8,4 @@ from meshbox.serve.pages.page import Page, View, page
 
 @page("/", Audience.ANYONE)
 def home(view: View) -> Page:
-    return Page("home.html", "A private network")
+    return Page("home.html", "A private network", {"has_console": view.context.has_console})

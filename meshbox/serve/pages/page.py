@@ -7,6 +7,7 @@ address with an API key in it: nobody's browser holds one, so nothing can be don
 
 from __future__ import annotations
 
+import json
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import TokenDoor
 from meshbox.serve.pages.assets import ASSETS, TYPES, address_of
-from meshbox.serve.pages.times import ago, machine_time
+from meshbox.serve.pages.times import ago, machine_time, relative
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -36,6 +37,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+CONSOLE_PATH = "/console"
 
 HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 """Only when the configured URL is https: a lab on plain HTTP must stay reachable."""
@@ -103,12 +106,16 @@ def has_form(view: View) -> bool:
     return view.context.server_url.startswith("https:")
 
 
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 def _environment() -> Environment:
     templates = FileSystemLoader(Path(__file__).parent.parent / "templates")
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(ago=ago, machine_time=machine_time)
+    environment.filters.update(ago=ago, machine_time=machine_time, relative=relative, pretty=_pretty)
     environment.globals["asset"] = address_of
     return environment
 

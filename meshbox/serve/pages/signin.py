@@ -7,26 +7,33 @@ the button below the device's name does, in the browser that was sent to the pro
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from aiohttp import web
 
-from meshbox.errors import MeshboxError, NotFound, Refused, Unreachable
+from meshbox.errors import MeshboxError, NotFound, Unreachable
 from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Context
 from meshbox.serve.openid.desk import CALLBACK, START, Arrival, SignInDesk, label
 from meshbox.serve.openid.journeys import LIFE, Kind
-from meshbox.serve.pages.page import FORM_LIMIT, Page, View, draw, headers_of, own_fault
+from meshbox.serve.pages.browser import give_cookie, read_cookie, require_own_page
+from meshbox.serve.pages.page import CONSOLE_PATH, FORM_LIMIT, Page, View, draw, headers_of, own_fault
 from meshbox.serve.pages.register import device_facts
 from meshbox.tailnet.checks import describe
-from meshbox.tailnet.model import CHECK_PATH, REGISTER_PATH
+from meshbox.tailnet.model import CHECK_PATH, REGISTER_PATH, User
 
 CONFIRM = "/oidc/confirm"
-KINDS: dict[str, Kind] = {"register": "register", "ssh": "ssh"}
+COOKIE = "meshbox"
+KINDS: dict[str, Kind] = {"register": "register", "ssh": "ssh", "console": "console"}
 PAGE_OF: dict[Kind, str] = {"register": REGISTER_PATH, "ssh": CHECK_PATH}
 
+Welcome = Callable[[web.Response, User], None]
+"""`welcome(response, user)` lets an administrator into the console."""
 
-def routes(context: Context, desk: SignInDesk) -> list[web.RouteDef]:
-    way, wish = Way(context, desk), Wish(context, desk)
+
+def routes(context: Context, desk: SignInDesk, welcome: Welcome | None) -> list[web.RouteDef]:
+    """Without a `welcome` there is no console to sign in to."""
+    way, wish = Way(context, desk, has_console=welcome is not None), Wish(context, desk, welcome)
     return [
         web.get(START + "{kind}/{id}", way.start, allow_head=False),
         web.get(CALLBACK, way.back, allow_head=False),
@@ -39,26 +46,25 @@ class Way:
 
     audience = Audience.ANYONE
 
-    def __init__(self, context: Context, desk: SignInDesk) -> None:
+    def __init__(self, context: Context, desk: SignInDesk, has_console: bool) -> None:
         self._context = context
         self._desk = desk
+        self._has_console = has_console
 
     async def start(self, request: web.Request) -> web.Response:
         view, kind = self._view(request), KINDS.get(request.match_info["kind"])
         browser = _browser(request, self._context) or secrets.token_urlsafe(32)
         try:
-            if kind is None:
+            if kind is None or (kind == "console" and not self._has_console):
                 raise NotFound("there is nothing to sign in for under this link")
             url = await self._desk.begin(kind, view.path["id"], browser)
         except Unreachable as down:
-            return _failed(view, down, by_administrator=f"{PAGE_OF[kind or 'ssh']}{view.path['id']}")
+            page = PAGE_OF.get(kind) if kind else None
+            return _failed(view, down, by_administrator=f"{page}{view.path['id']}" if page else "")
         except MeshboxError as refusal:
             return _failed(view, refusal)
         response = web.Response(status=303, headers={**headers_of(self._context), "Location": url})
-        secure = self._context.server_url.startswith("https:")
-        response.set_cookie(
-            _cookie(self._context), browser, max_age=int(LIFE), httponly=True, secure=secure, samesite="Lax"
-        )
+        give_cookie(response, COOKIE, browser, self._context.server_url, LIFE)
         return response
 
     async def back(self, request: web.Request) -> web.Response:
@@ -83,25 +89,31 @@ class Wish:
 
     audience = Audience.SIGNED_IN
 
-    def __init__(self, context: Context, desk: SignInDesk) -> None:
+    def __init__(self, context: Context, desk: SignInDesk, welcome: Welcome | None) -> None:
         self._context = context
         self._desk = desk
+        self._welcome = welcome
 
     async def confirm(self, request: web.Request) -> web.Response:
         view = View(self._context, self._context.clock(), {})
         if (request.content_length or 0) > FORM_LIMIT:
             return web.Response(status=413, headers=headers_of(self._context))
         try:
-            _require_own_page(request, self._context)
+            require_own_page(request, self._context.server_url, "open the link of the device again")
             token = (await request.post()).get("token")
-            target = self._desk.confirm(
+            target, user = self._desk.confirm(
                 token if isinstance(token, str) else "", _browser(request, self._context)
             )
         except MeshboxError as refusal:
             return _failed(view, refusal)
         except Exception:
             return own_fault(CONFIRM, headers_of(self._context))
-        return draw(view, Page("", "", location=PAGE_OF[target.kind] + target.id))
+        if target.kind != "console":
+            return draw(view, Page("", "", location=PAGE_OF[target.kind] + target.id))
+        response = draw(view, Page("", "", location=CONSOLE_PATH))
+        if self._welcome is not None:
+            self._welcome(response, user)
+        return response
 
 
 def _question(view: View, arrival: Arrival) -> Page:
@@ -112,6 +124,8 @@ def _question(view: View, arrival: Arrival) -> Page:
         "kind": target.kind,
         "who": label(arrival.identity),
     }
+    if target.kind == "console":
+        return Page("signin-confirm.html", "Sign in to the console?", values)
     if target.kind == "ssh":
         values["what"] = describe(t, t.checks[target.id])
         return Page("signin-confirm.html", "Is this your login?", values)
@@ -124,19 +138,5 @@ def _failed(view: View, refusal: MeshboxError, by_administrator: str = "") -> we
     return draw(view, Page("signin-failed.html", title, values), refusal=refusal)
 
 
-def _cookie(context: Context) -> str:
-    """With the prefix no other host of the domain can set it, which browsers see to."""
-    return "__Host-meshbox" if context.server_url.startswith("https:") else "meshbox"
-
-
 def _browser(request: web.Request, context: Context) -> str:
-    return request.cookies.get(_cookie(context), "")[:128]
-
-
-def _require_own_page(request: web.Request, context: Context) -> None:
-    """The form was sent by our page, says the browser. Raises Refused."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    ours = context.server_url.removesuffix(":443" if context.server_url.startswith("https:") else ":80")
-    is_own = origin in (None, ours) if site is None else site in ("same-origin", "none")
-    if not is_own:
-        raise Refused("this was sent by another site's page; open the link of the device again")
+    return read_cookie(request, COOKIE, context.server_url)

@@ -21,7 +21,7 @@ from aiohttp import web
 from meshbox.cli.connection import SocketConnection
 from meshbox.config import Policy
 from meshbox.errors import Unreachable
-from meshbox.serve import pages
+from meshbox.serve import console, pages
 from meshbox.serve.api import Context, SocketDoor, TokenDoor, routes
 from meshbox.serve.hosting import application
 from meshbox.serve.policydesk import PolicyDesk
@@ -154,7 +154,7 @@ class Stand:
         )
         local = web.AppRunner(application(routes(context, SocketDoor())))
         door = TokenDoor(lambda request: self.address)
-        public = web.AppRunner(application([*pages.routes(context, door), *routes(context, door)]))
+        public = web.AppRunner(application(_public(context, door)))
         await local.setup()
         await public.setup()
         await web.UnixSite(local, str(self.socket)).start()
@@ -169,3 +169,8 @@ class Stand:
         await local.cleanup()
         await public.cleanup()
         self.store.close()
+
+
+def _public(context: Context, door: TokenDoor) -> list[web.RouteDef]:
+    gate = console.Gate(context, door)
+    return [*pages.routes(context, door, gate.welcome), *console.routes(gate), *routes(context, door)]

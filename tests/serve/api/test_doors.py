@@ -135,7 +135,7 @@ def test_a_bug_shows_a_number_and_no_trace(stand: Stand, capfd: pytest.CaptureFi
 
 
 def test_a_slow_body_is_given_up(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meshbox.serve.api.endpoint.BODY_DEADLINE", 0.2)
+    monkeypatch.setattr("meshbox.serve.api.body.BODY_DEADLINE", 0.2)
 
     async def trickle() -> bytes:
         reader, writer = await asyncio.open_unix_connection(str(stand.socket))

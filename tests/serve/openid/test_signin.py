@@ -15,7 +15,7 @@ import yaml
 
 from meshbox.errors import ConfigError
 from meshbox.serve.openid import desk, journeys, provider
-from meshbox.tailnet import checks, users
+from meshbox.tailnet import checks, signin, users
 from meshbox.tailnet.users import UserWish
 from tests.fake.node import FakeNode
 from tests.fake.provider import CLIENT_ID, SECRET, FakeProvider, Signer
@@ -61,6 +61,9 @@ class House:
         """As far as the provider; returns what it sends back with the browser."""
         status, start, _ = await browser.ask(page)
         assert status == 303, status
+        return await self.there_from(browser, start)
+
+    async def there_from(self, browser: Browser, start: str) -> dict[str, str]:
         status, away, text = await browser.ask(start)
         assert status == 303, text
         return self.provider.sign_in(away)
@@ -329,3 +332,67 @@ async def test_a_secret_that_is_not_there_stops_the_start(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="cannot be read"):
         async with serving(path):
             await asyncio.sleep(0)
+
+
+async def enter_console(house: House, browser: Browser) -> tuple[int, str]:
+    """From the console's entrance to the provider, back, and the button; (status, Location or text)."""
+    _, _, entrance = await browser.ask("/console/enter")
+    start = entrance.partition('href="/oidc/start/')[2].partition('"')[0]
+    status, question = await house.back(browser, await house.there_from(browser, "/oidc/start/" + start))
+    assert status == 200 and "change everything in this network" in question
+    return await house.wish(browser, question)
+
+
+async def test_an_administrator_signs_in_to_the_console(house: House) -> None:
+    t = house.server.tailnet
+    _, page = await house.waiting()
+    first = house.browser()
+    await house.wish(first, (await house.back(first, await house.there(first, page)))[1])
+    [user] = t.users.values()
+
+    browser = house.browser()
+    status, text = await enter_console(house, browser)
+    assert status == 403 and "does not run the network" in text, "a member"
+    assert (await browser.ask("/console"))[0] == 303
+    for role in ("auditor", "network-admin", "it-admin", "billing-admin"):
+        users.set_role(t, user.id, role, "test", 0.0)
+        assert (await enter_console(house, browser))[0] == 403, role
+
+    users.set_role(t, user.id, "admin", "test", 0.0)
+    assert await enter_console(house, browser) == (303, "/console")
+    status, _, overview = await browser.ask("/console")
+    assert status == 200 and f"oidc:{user.name}" in overview
+    assert (await first.ask("/console"))[0] == 303, "another browser of the same person"
+
+    users.set_role(t, user.id, "member", "test", 0.0)
+    assert (await browser.ask("/console"))[0] == 303, "the right is gone, and so is the session"
+
+
+@pytest.mark.parametrize("end", ["unlinked", "linked to another", "deleted"])
+async def test_a_session_ends_with_the_identity(house: House, end: str) -> None:
+    t = house.server.tailnet
+    user = users.create(t, UserWish("boss"), "test", 0.0)
+    signin.link(t, user.id, house.provider.issuer, "id1", "test", 0.0)
+    users.set_role(t, user.id, "owner", "test", 0.0)
+    browser = house.browser()
+    assert (await enter_console(house, browser))[0] == 303
+    assert (await browser.ask("/console"))[0] == 200
+    if end == "deleted":
+        users.delete(t, user.id, "test", 0.0)
+    else:
+        signin.link(t, user.id, house.provider.issuer, "" if end == "unlinked" else "id2", "test", 0.0)
+    assert (await browser.ask("/console"))[0] == 303
+
+
+async def test_a_stranger_at_the_console_is_not_made_a_user(house: House) -> None:
+    assert (await enter_console(house, house.browser()))[0] == 403
+    assert not house.server.tailnet.users
+
+
+async def test_visits_do_not_end_each_others_journeys(house: House) -> None:
+    """Anybody may open the entrance; who does it again and again must not keep administrators out."""
+    browser = house.browser()
+    query = await house.there_from(browser, "/oidc/start/console/a")
+    for number in range(20):
+        await house.there_from(house.browser(), f"/oidc/start/console/b{number}")
+    assert (await house.back(browser, query))[0] == 200

@@ -1,0 +1,90 @@
+"""Who is signed in to the console: in memory, bounded, and asked at every request whether it still holds.
+
+A restart of the server signs everybody out; nothing of a session is on disk. Of the cookie only the hash is
+kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+IDLE = 12 * 3600.0
+LIFE = 7 * 86_400.0
+"""Seconds without a request, and from the start, after which a session is over."""
+
+AT_MOST = 512
+"""Sessions at once. Each took an API key or a signed-in administrator; beyond it the oldest ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an act has to say on the next screen, once. `secret` is a key that nobody will see again."""
+
+    text: str
+    secret: str = ""
+    command: str = ""
+
+
+@dataclass(slots=True)
+class Session:
+    """`actor` is the name in the audit; `holds(now)` says whether the right that it came with still does;
+    `form_token` stands in each form."""
+
+    actor: str
+    holds: Callable[[float], bool]
+    ends_at: float
+    used_at: float
+    form_token: str
+    notice: Notice | None = None
+
+    def take_notice(self) -> Notice | None:
+        notice, self.notice = self.notice, None
+        return notice
+
+
+class Sessions:
+    """`steady` is the monotonic clock, `wall` the time of day, by which keys expire."""
+
+    def __init__(self, steady: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._steady = steady
+        self._wall = wall
+        self._open: dict[bytes, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, actor: str, holds: Callable[[float], bool]) -> str:
+        """The value of the cookie."""
+        self._sweep()
+        while len(self._open) >= AT_MOST:
+            del self._open[next(iter(self._open))]
+        cookie, now = secrets.token_urlsafe(32), self._steady()
+        self._open[_hash(cookie)] = Session(actor, holds, now + LIFE, now, secrets.token_urlsafe(32))
+        return cookie
+
+    def find(self, cookie: str) -> Session | None:
+        session = self._open.get(_hash(cookie))
+        if session is None:
+            return None
+        if not self._is_live(session):
+            self.end(cookie)
+            return None
+        session.used_at = self._steady()
+        return session
+
+    def end(self, cookie: str) -> None:
+        self._open.pop(_hash(cookie), None)
+
+    def _is_live(self, session: Session) -> bool:
+        now = self._steady()
+        return now < session.ends_at and now < session.used_at + IDLE and session.holds(self._wall())
+
+    def _sweep(self) -> None:
+        self._open = {name: session for name, session in self._open.items() if self._is_live(session)}
+
+
+def _hash(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode()).digest()

@@ -1,0 +1,54 @@
+"""Sessions of the console: they end by themselves, and there is an end to how many."""
+
+from __future__ import annotations
+
+from meshbox.serve.console import sessions
+from meshbox.serve.console.sessions import IDLE, LIFE, Notice, Sessions
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_idle_and_old_sessions_end() -> None:
+    clock = Clock()
+    shelf = Sessions(clock, lambda: 0.0)
+    used, idle = shelf.begin("api:a", lambda now: True), shelf.begin("api:b", lambda now: True)
+    steps = int(LIFE / (IDLE - 60))
+    for _ in range(steps):
+        clock.now += IDLE - 60
+        assert shelf.find(used)
+    assert shelf.find(idle) is None
+    clock.now = 1000.0 + LIFE
+    assert shelf.find(used) is None and len(shelf) == 0
+
+
+def test_a_right_that_ended_ends_the_session_for_good() -> None:
+    rights = {"a": True}
+    shelf = Sessions(lambda: 0.0, lambda: 0.0)
+    cookie = shelf.begin("api:a", lambda now: rights["a"])
+    session = shelf.find(cookie)
+    assert session is not None and session.form_token != cookie
+    rights["a"] = False
+    assert shelf.find(cookie) is None
+    rights["a"] = True
+    assert shelf.find(cookie) is None
+
+
+def test_the_oldest_ends_when_there_are_too_many() -> None:
+    shelf = Sessions(lambda: 0.0, lambda: 0.0)
+    cookies = [shelf.begin("api:a", lambda now: True) for _ in range(sessions.AT_MOST + 1)]
+    assert len(shelf) == sessions.AT_MOST
+    assert shelf.find(cookies[0]) is None and shelf.find(cookies[-1])
+
+
+def test_a_notice_is_shown_once() -> None:
+    shelf = Sessions(lambda: 0.0, lambda: 0.0)
+    session = shelf.find(shelf.begin("api:a", lambda now: True))
+    assert session is not None
+    session.notice = Notice("a key", secret="mb-auth-x")
+    assert session.take_notice() == Notice("a key", secret="mb-auth-x") and session.take_notice() is None
