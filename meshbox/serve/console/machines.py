@@ -24,9 +24,9 @@ MANY = ("node.approve", "node.delete", "node.expire", "node.tags")
 
 
 @screen("/machines", MANY)
-def machines(sight: Sight) -> Screen:
+async def machines(sight: Sight) -> Screen:
     t, wish = sight.tailnet, read_wish(sight.query)
-    found = search(t, wish, sight.now)
+    found = await search(t, wish, sight.now)
     pages = max(1, -(-len(found) // PER_PAGE))
     page = min(max(wish.page, 1), pages)
     shown = found[(page - 1) * PER_PAGE : page * PER_PAGE]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 
-from meshbox.serve.console.search import FILTERS, ORDERS, Wish, read_wish, search, state_of
+from meshbox.serve.console import search as console_search
+from meshbox.serve.console.search import FILTERS, ORDERS, Wish, read_wish, state_of
 from meshbox.tailnet import devices
+from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
 from tests.tailnet.build import NOW, join, make_key, make_tailnet
 
 DAY = 86_400.0
+
+
+def search(t: Tailnet, wish: Wish, now: float) -> list[Node]:
+    return asyncio.run(console_search.search(t, wish, now))
 
 
 @pytest.fixture
