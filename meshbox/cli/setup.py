@@ -62,6 +62,10 @@ The key lets in any number of devices of user {user} for {life} and cannot be sh
     how it does       systemctl status meshbox; journalctl -u meshbox
 """
 
+IN_A_BROWSER = """\
+    in a browser      {url}/console, with the key that `meshbox apikeys create` shows
+"""
+
 TLS_QUESTION = """\
 How shall devices reach it?
   acme   https with a certificate that meshbox gets and renews (Let's Encrypt); ports 80 and 443 of {host}
@@ -191,4 +195,6 @@ def _welcome(options: Options, config: Config) -> None:
     if options.is_for_machines:
         write_data(options, {"serverUrl": config.server_url, "authKey": key, "user": user})
     else:
-        click.echo(WELCOME.format(url=config.server_url, key=key, user=user, life=KEY_LIFE))
+        click.echo(WELCOME.format(url=config.server_url, key=key, user=user, life=KEY_LIFE), nl=False)
+        if config.console.enabled and config.server_url.startswith("https:"):
+            click.echo(IN_A_BROWSER.format(url=config.server_url), nl=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,6 +226,25 @@ def test_an_upgrade_loses_no_packet_to_the_relay_and_refuses_nobody(site: Site, 
     assert seen["failures"] == {} and seen["answered"] > 100
     assert site.ana.ping("ben", via="derp")
     assert list(site.vps.sh("ls /var/lib/meshbox").split())
+
+
+def test_the_console_serves_out_of_the_sandbox(site: Site) -> None:
+    key = site.bed.server.admin("apikeys", "create").out.strip()
+    kept, console = str(site.bed.directory / "cookies"), f"{URL}/console"
+
+    def fetch(url: str, *fields: str) -> str:
+        form = [word for field in fields for word in ("--data-urlencode", field)]
+        curl = ("curl", "-fsSL", "--cacert", str(site.authority.root), "-b", kept, "-c", kept)
+        return site.operator.host.run(*curl, *form, url).out
+
+    assert "All is well" in fetch(f"{console}/enter", f"key={key}")
+    shown = fetch(f"{console}/machines?q=ana")
+    assert ">ana</a>" in shown and ">ben</a>" not in shown
+    token = re.search(r'name="form_token" value="([^"]+)"', shown)
+    assert token
+    # Which is the work of another process.
+    checked = fetch(f"{console}/access", f"form_token={token[1]}", "act=policy.check", 'policy={"acls": []}')
+    assert "It is not saved yet" in checked
 
 
 def test_prometheus_reads_what_the_playbook_wrote_for_it(site: Site) -> None:

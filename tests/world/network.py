@@ -24,10 +24,11 @@ from tests.world.process import DIES_WITH_US, LabError, Outcome, run
 
 Translation = Literal["none", "easy", "hard"]
 
-# What a client or a browser needs of /etc; everything else (a real resolv.conf above all) stays out of its reach.
+# What a client or a browser needs of /etc; all else (a real resolv.conf above all) stays out of its reach.
 ETC_FILES = (
     "alternatives", "chromium", "chromium.d", "debian_version", "fonts", "group", "host.conf",
-    "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "os-release", "passwd", "protocols", "services",
+    "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "os-release", "passwd", "protocols",
+    "services",
 )  # fmt: skip
 # /run is hidden from private hosts: a system D-Bus there would make tailscaled talk to the real resolver.
 HOLD = """
