@@ -183,11 +183,12 @@ class App:
         # One for both: a guess is a guess, whichever way it comes.
         door = TokenDoor(public.address_of)
         gate = console.Gate(context, door) if context.has_console else None
+        welcome = gate.welcome if gate is not None and gate.is_private else None
         upgrades = {"/ts2021": plant.control.upgrade}
         routes = [
             *public.routes(),
             *public_tls.challenges.routes(),
-            *pages.routes(context, door, None if gate is None else gate.welcome),
+            *pages.routes(context, door, welcome),
             *([] if gate is None else console.routes(gate)),
             *api.routes(context, door),
         ]

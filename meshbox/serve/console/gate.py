@@ -33,16 +33,15 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 WAY_OUT = "go back, load the page again and press the button there"
 
 
-def is_private(server_url: str) -> bool:
-    """May a key travel to this address? Encrypted, or on this very machine."""
-    parts = urlsplit(server_url)
-    return parts.scheme == "https" or parts.hostname in LOOPBACK
-
-
 class Gate:
+    """`is_private` says whether keys and cookies may travel to the server: encrypted, or on this very
+    machine. Otherwise nobody gets in."""
+
     def __init__(self, context: Context, door: TokenDoor) -> None:
         self.context = context
         self.door = door
+        parts = urlsplit(context.server_url)
+        self.is_private = parts.scheme == "https" or parts.hostname in LOOPBACK
         self.sessions = Sessions(asyncio.get_running_loop().time, context.clock)
         self.entrance = Entrance(self)
         self.exit = Exit(self)
@@ -113,7 +112,7 @@ class Entrance:
     async def enter(self, request: web.Request) -> web.Response:
         context = self._gate.context
         try:
-            if not is_private(context.server_url):
+            if not self._gate.is_private:
                 raise Invalid("an API key does not travel in the clear; give the server https (docs/tls.md)")
             form = await self._gate.form(request, None)
             actor = self._gate.door.bearer(request, context, form.text("key").strip(), context.clock())
@@ -127,7 +126,7 @@ class Entrance:
         context = self._gate.context
         view = View(context, context.clock(), {})
         provider = "" if context.sign_in is None else start_path("console", secrets.token_urlsafe(9))
-        values = {"has_key_form": is_private(context.server_url), "provider": provider}
+        values = {"has_key_form": self._gate.is_private, "provider": provider}
         page = Page("console-enter.html", "Sign in", values)
         answer = draw(view, page, refusal=refusal)
         # With `no-referrer` browsers say "null" for where a form comes from, even to us.

@@ -72,6 +72,7 @@ class Stand:
     policy: Policy = field(default_factory=Policy)
     asked: list[dict[str, Any]] = field(default_factory=list)
     answer: bytes | None = None
+    url: str = URL
     """`asked` are the PingRequests that would have gone to clients, `answer` what all of them say."""
 
     def __enter__(self) -> Stand:
@@ -143,7 +144,7 @@ class Stand:
             mapper=Mapper(self.tailnet),
             ask=self._ask_client,
             desk=self.desk,
-            server_url=URL,
+            server_url=self.url,
             clock=lambda: self.now,
             started_at=self.now,
             store_answers=lambda: self.is_fine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -133,12 +134,12 @@ def test_a_form_has_an_end(stand: Stand, admin: Visitor) -> None:
     assert stand.ask_public("POST", "/console/users", b"name=%ff", Cookie=kept).status == 400
 
 
-def test_a_key_does_not_travel_in_the_clear(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meshbox.serve.console.gate.is_private", lambda url: False)
-    visitor = Visitor(stand)
-    page = visitor.open("/enter")
-    assert "input" not in page.tags and "plain HTTP" in page.text
-    assert visitor.sign_in().status == 422 and not visitor.cookies
+def test_a_key_does_not_travel_in_the_clear(tmp_path: Path) -> None:
+    with Stand(tmp_path, url="http://mesh.example.org") as stand:
+        visitor = Visitor(stand)
+        page = visitor.open("/enter")
+        assert "input" not in page.tags and "plain HTTP" in page.text
+        assert visitor.sign_in().status == 422 and not visitor.cookies
 
 
 def test_screens_carry_the_headers(stand: Stand, admin: Visitor) -> None:

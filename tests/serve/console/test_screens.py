@@ -106,6 +106,8 @@ def test_what_is_kept_is_shown_as_text(house: Stand, admin: Visitor) -> None:
         body = admin.ask("GET", f"/console{path}").body.decode()
         assert "<script" not in body
     assert EVIL in admin.open("/users").text
+    answer = admin.press("/access", "policy.check", policy="// </textarea>" + EVIL)
+    assert "<script" not in answer.body.decode() and "</textarea>" + EVIL not in answer.body.decode()
 
 
 def test_the_overview_says_what_wants_a_person(house: Stand, admin: Visitor) -> None:

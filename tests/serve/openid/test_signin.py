@@ -82,11 +82,11 @@ class House:
         return [node.hostname for node in self.server.tailnet.nodes.values()]
 
 
-def settings(directory: Path, issuer: str, **more: object) -> Path:
+def settings(directory: Path, issuer: str, url: str = "http://127.0.0.1:1", **more: object) -> Path:
     secret = directory / "secret"
     secret.write_text(SECRET + "\n")
     oidc = {"issuer": issuer, "client_id": CLIENT_ID, "client_secret_path": str(secret), **more}
-    return write_config(directory, oidc=oidc, server_url="http://127.0.0.1:1")
+    return write_config(directory, oidc=oidc, server_url=url)
 
 
 @pytest.fixture
@@ -387,6 +387,17 @@ async def test_a_session_ends_with_the_identity(house: House, end: str) -> None:
 async def test_a_stranger_at_the_console_is_not_made_a_user(house: House) -> None:
     assert (await enter_console(house, house.browser()))[0] == 403
     assert not house.server.tailnet.users
+
+
+async def test_nobody_signs_in_to_a_console_in_the_clear(tmp_path: Path) -> None:
+    provider = FakeProvider(time.time)
+    await provider.open()
+    config = settings(tmp_path, provider.issuer, url="http://mesh.example.org")
+    async with serving(config) as server:
+        browser = House(server, provider).browser()
+        assert (await browser.ask("/oidc/start/console/a"))[0] == 404
+        assert "/oidc/start" not in (await browser.ask("/console/enter"))[2]
+    await provider.close()
 
 
 async def test_visits_do_not_end_each_others_journeys(house: House) -> None:
