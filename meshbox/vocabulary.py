@@ -341,6 +341,12 @@ EVENTS: dict[str, Event] = {
         "the relay {address} of this region is connected",
         "Clients of both relays reach each other.",
     ),
+    "name_proven": Event(
+        "info",
+        "{node} proves to a certificate authority that it is {names}",
+        "The device gets or renews a certificate: for an hour our name server shows the challenge "
+        "(dns.certificates). Whether the authority was content is in the log of the device.",
+    ),
     "node_registered": Event(
         "info",
         "node {node} (id {node_id}) of {user} registered from {peer_ip}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from meshbox.config.network import split_url
 from meshbox.config.schema import Config
 from meshbox.errors import Problem
 
@@ -48,8 +49,45 @@ def is_known(url: str) -> bool:
     return url in WHOLE or url.startswith(BEGINNINGS)
 
 
+PRIVATE_DOMAINS = ("internal", "local", "localhost", "lan", "home", "corp", "test", "example", "invalid",
+                   "onion", "arpa", "ts.net")  # fmt: skip
+"""Where no authority gives certificates: reserved by RFC 6761 and 9476, or by habit, or not ours."""
+
+
+def _certificates(config: Config) -> Iterator[Problem]:
+    """The base domain is one that the world can look up, and this server has a name in it elsewhere."""
+    base, certificates = config.dns.base_domain, config.dns.certificates
+    if not certificates.enabled:
+        return
+    if not config.dns.magic_dns:
+        yield Problem("dns.certificates.enabled", "is for the names that dns.magic_dns gives; switch that on")
+    is_private = any(base == domain or base.endswith("." + domain) for domain in PRIVATE_DOMAINS)
+    if is_private or "." not in base:
+        yield Problem(
+            "dns.certificates.enabled",
+            f"needs a public domain of yours as dns.base_domain, and {base or 'none'} is none",
+        )
+    if not certificates.name_server and is_address(config.server_url):
+        yield Problem(
+            "dns.certificates.name_server",
+            "is missing: server_url has an address and no name, and an NS record needs one",
+        )
+    if certificates.name_server and (certificates.name_server + ".").endswith(f".{base}."):
+        yield Problem(
+            "dns.certificates.name_server",
+            f"is below {base} itself, where we answer no addresses; give this server a name elsewhere",
+        )
+
+
+def is_address(url: str) -> bool:
+    parts = split_url(url)
+    host = "" if parts is None else parts.hostname or ""
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
 def check(config: Config) -> Iterator[Problem]:
     """A wildcard leads below a node's name, which is in the base domain."""
+    yield from _certificates(config)
     for record in config.dns.extra_records:
         if not record.name.startswith("*."):
             continue

@@ -148,6 +148,7 @@ def _listeners(config: Config) -> Iterator[Problem]:
         ("metrics_listen_addr", config.metrics_listen_addr),
         ("derp.server.listen_addr", _own_relay_listener(config)),
         ("http.listen_addr", config.http.listen_addr),
+        ("dns.certificates.listen_addr", _name_server_listener(config)),
     ):
         if address is None or address.port == 0:
             continue
@@ -160,6 +161,11 @@ def _listeners(config: Config) -> Iterator[Problem]:
             "unix_socket",
             f"is {length} bytes long and the system takes {SOCKET_PATH_MAX}; choose a shorter path",
         )
+
+
+def _name_server_listener(config: Config) -> Address | None:
+    certificates = config.dns.certificates
+    return certificates.listen_addr if certificates.enabled else None
 
 
 def _own_relay_listener(config: Config) -> Address | None:

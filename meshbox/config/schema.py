@@ -22,7 +22,7 @@ from meshbox.config.network import Address, ExtraRecord, Network, Split
 from meshbox.config.openid import Oidc
 from meshbox.config.overrides import OVERRIDE, Override
 from meshbox.config.routers import Routes
-from meshbox.config.upkeep import Acme, Audit, Backup, Console, Http
+from meshbox.config.upkeep import Acme, Audit, Backup, Certificates, Console, Http
 from meshbox.errors import Problem
 
 
@@ -227,6 +227,7 @@ class Dns:
     search_domains: tuple[str, ...] = key(
         listed(network.DOMAIN), (), "Domains to try for short names, after base_domain."
     )
+    certificates: Certificates = section(Certificates, "Certificates of devices.")
     extra_records: tuple[ExtraRecord, ...] = key(
         listed(network.RECORD),
         (),

@@ -59,6 +59,26 @@ class Acme:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificates:
+    enabled: bool = key(
+        kinds.FLAG,
+        False,
+        "Devices get certificates for their names (`tailscale cert`, `tailscale serve`). base_domain must be "
+        "a public domain of yours, delegated to this server by an NS record: it then answers, as its name "
+        "server, what certificate authorities ask, and nothing else. See docs/certificates.md.",
+    )
+    listen_addr: Address = key(
+        network.ADDRESS, Address(":53"), "Where the name server answers, over UDP and TCP."
+    )
+    name_server: str = key(
+        network.DOMAIN_OR_NONE,
+        "",
+        "Our name as a name server; what the NS record says. Empty is the host of server_url.",
+        example="mesh.example.com",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Console:
     enabled: bool = key(
         kinds.FLAG,

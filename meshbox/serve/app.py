@@ -33,6 +33,7 @@ from meshbox.serve.health import Health, Probes
 from meshbox.serve.limits import raise_descriptor_limit
 from meshbox.serve.listeners import Inherited, listen_tcp, listen_unix, serve_on, stop_serving
 from meshbox.serve.monitor import Monitor
+from meshbox.serve.nameserver import NameServer, open_sockets
 from meshbox.serve.notify import ServiceManager
 from meshbox.serve.openid.desk import SignInDesk
 from meshbox.serve.policydesk import PolicyDesk
@@ -42,6 +43,7 @@ from meshbox.serve.relayroom import RelayRoom
 from meshbox.serve.relays import Relays
 from meshbox.serve.reload import Reload
 from meshbox.serve.scrape import Gauges, samples
+from meshbox.serve.settings import zone_of
 from meshbox.serve.sites import Sites
 from meshbox.serve.web import PublicPages
 from meshbox.store import store as sqlite
@@ -113,6 +115,7 @@ class App:
         self._tls_counters = tls.TlsCounters()
         self._relays: Relays | None = None
         self._sign_in: SignInDesk | None = None
+        self._names: NameServer | None = None
         self._started_at = time.time()
         self._backups = Watch(config.state_dir, lambda: self.config.backup, time.time, self._started_at)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,6 +167,7 @@ class App:
         await relays.introduced()
         await self._open_public(plant, public_tls, public_of(noise_private))
         await self._open_relay(plant.core)
+        await self._open_name_server(plant)
         await self._open_administration(plant.core)
         await self._open_monitor(plant, public_tls)
         plant.pulse.start()
@@ -215,6 +219,22 @@ class App:
         fallback = await self._sites.protocol_factory(relay.routes(), core.guard, upgrades)
         doors = Doors(upgrades, fallback, core.guard, core.steady)
         await self._listen(address, "derp.server.listen_addr", doors, relay.identity.certificate)
+
+    async def _open_name_server(self, plant: Plant) -> None:
+        """Certificate authorities ask it about the names of devices."""
+        config, core, proofs = self.config, plant.core, plant.control.proofs
+        certificates = config.dns.certificates
+        if not certificates.enabled:
+            return
+        self._names = NameServer(
+            zone_of(config),
+            lambda name: proofs.of(name, core.wall()),
+            lambda outcome: core.metrics.count("meshbox_name_server_messages_total", outcome),
+        )
+        key = "dns.certificates.listen_addr"
+        sockets = open_sockets(certificates.listen_addr, key, self._inherited)
+        self.ports[key] = sockets[0].getsockname()[1]
+        await self._names.open(sockets)
 
     async def _open_administration(self, core: Core) -> None:
         config = self.config
@@ -310,6 +330,8 @@ class App:
             if self._relays is not None:
                 self._relays.adopt(self.config)
             self._records.check()
+            if self._names is not None:
+                self._names.zone = zone_of(self.config)
         self._spawn(self._reload_policy(manager))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -338,6 +360,8 @@ class App:
     async def close(self) -> None:
         """Say good-bye to everybody, keep what nodes reported, close the store."""
         await stop_serving(self._servers)
+        if self._names is not None:
+            await self._names.close()
         if self._tls is not None:
             self._tls.close()
         if self._handover is not None:

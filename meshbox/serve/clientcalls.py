@@ -1,5 +1,5 @@
-"""The small requests of clients: set an attribute, note an act of their user, ask for a feature, tell of an
-SSH session that was not recorded.
+"""The small requests of clients: set an attribute, note an act of their user, ask for a feature, prove a name
+to a certificate authority, tell of an SSH session that was not recorded.
 
 Each names a node key, which must be the tunnel's own; those that write are rationed.
 
@@ -16,15 +16,16 @@ from meshbox.serve.core import Core
 from meshbox.serve.tunnel import JSON, Tunnel
 from meshbox.tailnet.attributes import change
 from meshbox.tailnet.model import Audit
+from meshbox.tailnet.proofs import Proofs, prove
 from meshbox.tailnet.report import bind
-from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_feature, parse_recording
+from meshbox.wire.clientcalls import parse_attributes, parse_audit, parse_dns, parse_feature, parse_recording
 from meshbox.wire.h2 import Request
 from meshbox.wire.keys import MachineKey
 
 WRITES_PER_MINUTE = 10
 """Of one machine. Each is a durable write; a client that is told to wait keeps its audit entry."""
 
-CAP_HTTPS = "https"
+NO_CERTIFICATES = b"this tailnet has no certificates for its devices"
 
 ANSWERS = {
     "serve": "This tailnet has no HTTPS certificates for its nodes.\n"
@@ -35,8 +36,11 @@ UNKNOWN = "This server does not know the feature."
 
 
 class ClientCalls:
-    def __init__(self, core: Core) -> None:
+    """`proofs` is what the name server shows certificate authorities."""
+
+    def __init__(self, core: Core, proofs: Proofs) -> None:
         self._core = core
+        self._proofs = proofs
         self._writes = Attempts()
 
     def set_attributes(self, tunnel: Tunnel, request: Request) -> None:
@@ -70,12 +74,26 @@ class ClientCalls:
         """POST /machine/feature/query: `tailscale serve` and `funnel` ask whether they may."""
         call = parse_feature(request.body)
         t = self._core.tailnet
-        node = bind(t, tunnel.machine_key, call.node_key)
-        if call.feature == "serve" and CAP_HTTPS in t.enforcement.self_caps(node.id):
+        bind(t, tunnel.machine_key, call.node_key)
+        if call.feature == "serve" and t.settings.dns.has_certificates:
             answer: dict[str, object] = {"Complete": True}
         else:
             answer = {"Text": ANSWERS.get(call.feature, UNKNOWN)}
         tunnel.answer(request.stream_id, 200, fastjson.dumps(answer), (JSON,))
+
+    def set_dns(self, tunnel: Tunnel, request: Request) -> None:
+        """POST /machine/set-dns: a record that a certificate authority shall find. The client sends it there
+        as soon as it has our answer; our name server shows it from now on."""
+        call = parse_dns(request.body)
+        t, now = self._core.tailnet, self._core.wall()
+        node = bind(t, tunnel.machine_key, call.node_key)
+        if not t.settings.dns.has_certificates:
+            tunnel.answer(request.stream_id, 501, NO_CERTIFICATES)
+            return
+        self._ration(tunnel.machine_key)
+        name = prove(t, self._proofs, node, call, now)
+        log.emit("name_proven", node=node.name, names=name)
+        tunnel.answer(request.stream_id, 200, b"{}", (JSON,))
 
     def note_recording(self, tunnel: Tunnel, request: Request) -> None:
         """POST /machine/ssh/recording: a node could not record a login to it. The client wants 201."""

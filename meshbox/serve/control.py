@@ -31,6 +31,7 @@ from meshbox.serve.registration import Registration
 from meshbox.serve.sessions import Sessions
 from meshbox.serve.tunnel import Callbacks, Tunnel
 from meshbox.serve.websocket import Pipe
+from meshbox.tailnet.proofs import Proofs
 from meshbox.wire.h2 import Request
 from meshbox.wire.keys import ChallengeKey, MachineKey
 from meshbox.wire.noise import server_handshake
@@ -61,7 +62,6 @@ HANDSHAKE_REFUSED = (
 
 NOT_SERVED = (
     "/machine/id-token",
-    "/machine/set-dns",
     "/machine/tka/",
     "/machine/webclient/",
 )
@@ -71,7 +71,7 @@ Handler = Callable[[Tunnel, Request], None]
 
 
 class Control:
-    """`close` ends all tunnels; the Core's parts stay usable."""
+    """`proofs` are for the name server; `close` ends all tunnels; the Core's parts stay usable."""
 
     def __init__(
         self, core: Core, private_key: bytes, sessions: Sessions, registration: Registration, logins: Logins
@@ -87,7 +87,8 @@ class Control:
         # Nothing a client of today sends proves possession of a node key with it, so one serves all.
         self._early_payload = early_payload(ChallengeKey(os.urandom(32)))
         self._callbacks = Callbacks(self._queue, self._reset, self._lost, self._drained, self._enter)
-        calls = ClientCalls(core)
+        self.proofs = Proofs()
+        calls = ClientCalls(core, self.proofs)
         self._handlers: Mapping[str, tuple[str, Handler]] = {
             "/machine/register": ("POST", self._register),
             "/machine/map": ("POST", self._map),
@@ -96,6 +97,7 @@ class Control:
             "/machine/set-device-attr": ("PATCH", calls.set_attributes),
             "/machine/audit-log": ("POST", calls.note),
             "/machine/feature/query": ("POST", calls.query_feature),
+            "/machine/set-dns": ("POST", calls.set_dns),
             RECORDING_PATH: ("POST", calls.note_recording),
         }
         self._below: Mapping[str, Handler] = {

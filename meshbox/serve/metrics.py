@@ -62,6 +62,9 @@ METRICS: Mapping[str, Metric] = {
     "meshbox_loop_lag_seconds": Metric("gauge", "How late the event loop was at its last second."),
     "meshbox_map_responses_total": Metric("counter", "Map messages sent.", ("kind",)),
     "meshbox_map_seconds": Metric("histogram", "From a change to the last session told."),
+    "meshbox_name_server_messages_total": Metric(
+        "counter", "DNS messages to the name server of devices' certificates.", ("outcome",)
+    ),
     "meshbox_nodes": Metric("gauge", "Nodes by state.", ("state",)),
     "meshbox_pending": Metric("gauge", "What waits for an administrator.", ("what",)),
     "meshbox_refused_total": Metric("counter", "Connections and requests refused or cut.", ("why",)),

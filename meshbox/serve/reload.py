@@ -28,6 +28,8 @@ NEEDS_RESTART = (
     "tls_key_path",
     "acme",
     "http",
+    "console",
+    "dns.certificates",
     "noise",
     "prefixes",
     "derp.server",

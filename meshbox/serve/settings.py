@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from meshbox.config import Config
 from meshbox.config.network import ExtraRecord as Record
 from meshbox.config.overrides import Override
 from meshbox.errors import ConfigError, Problem
 from meshbox.tailnet.settings import DnsOverride, DnsSettings, ExtraRecord, Settings
+from meshbox.wire.zone import Zone
 
 WILDCARD = "*."
 
 
 def tailnet_settings(config: Config, before: DnsSettings | None = None) -> Settings:
-    """With `dns.extra_records_path` the records of `before` stay: the file is for serve/recordswatch.py."""
+    """`before` is what serves at a reload. With `dns.extra_records_path` its records stay: the file is for
+    serve/recordswatch.py."""
     dns = config.dns
     records = answered(dns.extra_records, dns.base_domain)
     if before is not None and dns.extra_records_path is not None:
@@ -30,6 +33,8 @@ def tailnet_settings(config: Config, before: DnsSettings | None = None) -> Setti
             search_domains=dns.search_domains,
             **records,
             overrides=tuple(_override(one) for one in dns.overrides),
+            # Clients would ask at once, and nobody answers the authorities before a restart.
+            has_certificates=dns.certificates.enabled if before is None else before.has_certificates,
         ),
         prefix_v4=config.prefixes.v4,
         prefix_v6=config.prefixes.v6,
@@ -48,6 +53,12 @@ def tailnet_settings(config: Config, before: DnsSettings | None = None) -> Setti
         latest_client=config.auto_update.latest_version,
         collect_logs=config.logtail.enabled,
     )
+
+
+def zone_of(config: Config) -> Zone:
+    """The public zone of the devices' names."""
+    server = config.dns.certificates.name_server or urlsplit(config.server_url).hostname or ""
+    return Zone(config.dns.base_domain, server)
 
 
 class Answered(TypedDict):

@@ -19,6 +19,7 @@ from meshbox.tailnet.dns import Json, dns_config
 from meshbox.tailnet.frames import Coding
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.nextdns import Device, is_nextdns, profile_of
+from meshbox.tailnet.proofs import names_to_prove
 from meshbox.tailnet.settings import DnsOverride, DnsSettings
 from meshbox.tailnet.tailnet import Tailnet
 from meshbox.tailnet.targets import names_of
@@ -39,6 +40,12 @@ class DnsView:
 
     def piece(self, node: Node) -> bytes:
         """The node's DNSConfig as JSON."""
+        shared, own = self._shared(node), self._own(node)
+        # One object for all who have the same, so that it is hashed once.
+        return shared[:-1] + own if own else shared
+
+    def _shared(self, node: Node) -> bytes:
+        """What others may have as well."""
         cursor = self._t.changes.common_cursor
         if cursor != self._cursor or len(self._memo) >= MEMO_LIMIT:
             self._memo.clear()
@@ -52,14 +59,20 @@ class DnsView:
             found = self._memo[key] = fastjson.dumps(self._config(dns, *key[1:]))
         return found
 
+    def _own(self, node: Node) -> bytes:
+        """The node's own names for certificates, with the last brace; b"" when it has none."""
+        names = names_to_prove(self._t, node)
+        return b',"CertDomains":' + fastjson.dumps(names) + b"}" if names else b""
+
     def member(self, node: Node, coding: Coding) -> bytes:
         """The same as a member of a map and a comma, encoded once for all who have the same."""
-        piece = self.piece(node)
-        key = piece, coding.is_compressed
+        shared, own = self._shared(node), self._own(node)
+        key = shared, coding.is_compressed
         found = self._members.get(key)
         if found is None:
-            found = self._members[key] = coding.encode(b'"DNSConfig":' + piece + b",")
-        return found
+            whole = shared[:-1] if own else shared + b","
+            found = self._members[key] = coding.encode(b'"DNSConfig":' + whole)
+        return found + coding.encode(own + b",") if own else found
 
     def config(self, node: Node | None) -> Json:
         """The same as an object, for an administrator; of no node, what holds for everybody."""
@@ -67,7 +80,9 @@ class DnsView:
             return self._config(self._t.settings.dns, None, (), self._targets)
         dns = self.settings(node)
         device, apps = self._device(node, dns), self.connectors.resolvers(node)
-        return self._config(dns, device, apps, self._known(node))
+        names = names_to_prove(self._t, node)
+        own: Json = {"CertDomains": names} if names else {}
+        return {**self._config(dns, device, apps, self._known(node)), **own}
 
     def settings(self, node: Node) -> DnsSettings:
         """The tailnet's settings with the overrides for this node."""

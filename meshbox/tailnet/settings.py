@@ -38,7 +38,8 @@ class DnsOverride:
 
 @dataclass(frozen=True, slots=True)
 class DnsSettings:
-    """`subdomains` are the labels of nodes below whose names every name leads to them."""
+    """`subdomains` are the labels of nodes below whose names every name leads to them. With
+    `has_certificates` devices may get certificates for their names (proofs.py)."""
 
     magic_dns: bool = True
     base_domain: str = ""
@@ -49,6 +50,7 @@ class DnsSettings:
     extra_records: tuple[ExtraRecord, ...] = ()
     overrides: tuple[DnsOverride, ...] = ()
     subdomains: frozenset[str] = frozenset()
+    has_certificates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

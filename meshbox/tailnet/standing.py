@@ -12,7 +12,14 @@ from typing import Any
 
 from meshbox.tailnet.model import Node
 from meshbox.tailnet.tailnet import Tailnet
-from meshbox.wire.tailcfg import CAP_ADMIN, CAP_AUTO_UPDATE, CAP_FILE_SHARING, CAP_SSH, CAP_SUBDOMAINS
+from meshbox.wire.tailcfg import (
+    CAP_ADMIN,
+    CAP_AUTO_UPDATE,
+    CAP_FILE_SHARING,
+    CAP_HTTPS,
+    CAP_SSH,
+    CAP_SUBDOMAINS,
+)
 
 Json = dict[str, Any]
 
@@ -48,6 +55,8 @@ class Standing:
             capabilities[CAP_AUTO_UPDATE] = [True]
         if node.name in self._t.settings.dns.subdomains:
             capabilities[CAP_SUBDOMAINS] = []
+        if self._t.settings.dns.has_certificates:
+            capabilities[CAP_HTTPS] = []
         return capabilities
 
 

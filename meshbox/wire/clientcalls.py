@@ -18,6 +18,10 @@ ACTION_LIMIT = 64
 DETAILS_LIMIT = 1024
 FEATURE_LIMIT = 64
 
+NAME_LIMIT = 253
+TYPE_LIMIT = 16
+VALUE_LIMIT = 255
+
 LOGIN_LIMIT = 64
 FAILURE_LIMIT = 300
 HIGHEST_ID = (1 << 53) - 1
@@ -48,6 +52,16 @@ class AuditCall:
 class FeatureCall:
     node_key: NodeKey
     feature: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsCall:
+    """A record that the client wants in the public DNS."""
+
+    node_key: NodeKey
+    name: str
+    type: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,17 @@ def parse_feature(body: bytes) -> FeatureCall:
     """Raises Malformed."""
     document = parse_object(body)
     return FeatureCall(_node_key(document), text(document, "Feature", FEATURE_LIMIT))
+
+
+def parse_dns(body: bytes) -> DnsCall:
+    """Raises Malformed. Source: tailcfg.SetDNSRequest."""
+    document = parse_object(body)
+    return DnsCall(
+        _node_key(document),
+        text(document, "Name", NAME_LIMIT),
+        text(document, "Type", TYPE_LIMIT),
+        text(document, "Value", VALUE_LIMIT),
+    )
 
 
 def parse_recording(body: bytes) -> RecordingCall:

@@ -30,6 +30,7 @@ __all__ = [
     "CAP_ADMIN",
     "CAP_AUTO_UPDATE",
     "CAP_FILE_SHARING",
+    "CAP_HTTPS",
     "CAP_SSH",
     "CAP_SUBDOMAINS",
     "Hostinfo",
@@ -41,6 +42,7 @@ __all__ = [
 
 CAP_ADMIN = "https://tailscale.com/cap/is-admin"
 CAP_SUBDOMAINS = "dns-subdomain-resolve"
+CAP_HTTPS = "https"
 CAP_SSH = "https://tailscale.com/cap/ssh"
 CAP_AUTO_UPDATE = "default-auto-update"
 CAP_FILE_SHARING = "https://tailscale.com/cap/file-sharing"

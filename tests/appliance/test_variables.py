@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,17 @@ from tests.appliance.operator import Operator, changed
 from tests.world.authority import issue_certificate
 from tests.world.clients import NEWEST
 from tests.world.lab import CONTROL_NAME
-from tests.world.process import Outcome
+from tests.world.process import Outcome, eventually
 
 SSH_PORT = 2222
+DEVICES = "mesh.example.net"
+
+NAME_SERVER = """
+import sys, dns.message, dns.query
+way, zone, address = sys.argv[1:]
+answer = getattr(dns.query, way)(dns.message.make_query(zone, "NS"), address, timeout=5)
+print(answer.answer[0][0].target)
+"""
 
 
 @dataclass
@@ -88,6 +97,22 @@ def test_ssh_has_moved_and_the_old_port_is_closed_once_the_play_comes_by_the_new
     assert changed(small.play(ssh_port=SSH_PORT)) == 0
     rules = small.vps.run("nft", "list", "table", "inet", "appliance").out
     assert re.findall(r"tcp dport (\S+) accept", rules)[0] == str(SSH_PORT)
+
+
+def test_devices_may_have_certificates(small: Small) -> None:
+    small.settings |= {"meshbox_device_domain": DEVICES, "meshbox_settings": {}}
+    before = small.vps.listening()
+    small.play(ssh_port=SSH_PORT)
+    assert small.vps.listening() == before | {"tcp/53", "udp/53"}
+    ana = small.bed.clients["ana"]
+    eventually(lambda: ana.status().get("CertDomains") == [f"ana.{DEVICES}"], 20, "ana knows its public name")
+    for way in ("udp", "tcp"):
+        words = (sys.executable, "-c", NAME_SERVER, way, DEVICES, str(small.bed.network[2]))
+        assert small.operator.host.run(*words).out == f"{CONTROL_NAME}.\n", way
+    assert changed(small.play(ssh_port=SSH_PORT)) == 0
+    small.settings["meshbox_device_domain"] = ""
+    small.play(ssh_port=SSH_PORT)
+    assert small.vps.listening() == before and small.vps.failed_units() == []
 
 
 def test_backups_are_sealed_and_the_newest_is_fetched(small: Small) -> None:

@@ -17,6 +17,7 @@ PATHS = {
     "set-device-attr": "PATCH",
     "audit-log": "POST",
     "feature/query": "POST",
+    "set-dns": "POST",
     "ssh/recording": "POST",
 }
 
@@ -76,6 +77,12 @@ async def test_features_are_explained(server: FakeServer) -> None:
     for feature, word in (("serve", "--http=80"), ("funnel", "internet"), ("teleport", "does not know")):
         answer = await call(node, "feature/query", Feature=feature)
         assert answer.status == 200 and word in answer.json["Text"] and "Complete" not in answer.json
+
+
+async def test_a_tailnet_without_certificates_says_so(server: FakeServer) -> None:
+    node = await server.joined("lab")
+    answer = await call(node, "set-dns", Name="_acme-challenge.lab.x", Type="TXT", Value="v")
+    assert answer.status == 501 and b"no certificates" in answer.body
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -117,7 +117,6 @@ class TestPaths:
             ("GET", "/machine/register", 405),
             ("GET", "/machine/map", 405),
             ("POST", "/machine/update-health", 204),
-            ("POST", "/machine/set-dns", 501),
             ("POST", "/machine/id-token", 501),
             ("GET", "/machine/tka/init/begin", 501),
             ("POST", "/machine/webclient/init/1/to/2", 501),

@@ -114,6 +114,7 @@ def test_changed_keys_are_dotted_as_in_the_file() -> None:
 
 
 def test_sections_count_with_all_their_keys() -> None:
+    assert needs_restart("console.enabled") and needs_restart("dns.certificates.enabled")
     assert needs_restart("derp.server.listen_addr") and needs_restart("database.sqlite.path")
     assert not needs_restart("derp.paths") and not needs_restart("noises")
 

@@ -64,6 +64,8 @@ class Pebble:
         self._http_port = http_port
         self.daemon = Daemon("pebble", self._home / "log")
         self.names = Daemon("pebble's DNS", self._home / "dns.log")
+        self.resolver = ""
+        """host:port of the name server it asks; "" is its own, for which every name is this machine."""
         self.binding_keys: dict[str, str] = {}
         """Key id -> MAC key in base64url of its customers; with any, nobody else gets an account."""
         self.environment = {
@@ -100,7 +102,8 @@ class Pebble:
         off = [f"-{name}=" for name in ("http01", "https01", "tlsalpn01", "doh")]
         names = [binary("pebble-challtestsrv"), *off, "-dnsserver", dns, "-defaultIPv6="]
         self.names.start(self._inside([*names, "-management", f"127.0.0.1:{self._dns_control}"]))
-        command = [binary("pebble"), "-config", str(self._home / "config.json"), "-dnsserver", dns]
+        command = [binary("pebble"), "-config", str(self._home / "config.json")]
+        command += ["-dnsserver", self.resolver or dns]
         self.daemon.start(self._inside(command), {**os.environ, **self.environment})
         self.daemon.ready(self._answers, 15, "answers")
         return self
