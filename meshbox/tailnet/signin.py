@@ -113,7 +113,7 @@ def enter(t: Tailnet, identity: Identity, admission: Admission, now: float) -> U
     if known is None or not is_administrator(known):
         raise Refused(
             "this account does not run the network; an administrator may give its user the role admin, "
-            "with `meshbox users role`"
+            "with `meshbox users set-role`"
         )
     return sign_in(t, identity, admission, now)
 
