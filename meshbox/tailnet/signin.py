@@ -108,13 +108,10 @@ def is_administrator(user: User) -> bool:
 
 
 def enter(t: Tailnet, identity: Identity, admission: Admission, now: float) -> User:
-    """The user that this person is, to run the network. Nobody is made a user by trying. Raises Refused."""
-    known = find(t, identity)
-    if known is None or not is_administrator(known):
-        raise Refused(
-            "this account does not run the network; an administrator may give its user the role admin, "
-            "with `meshbox users set-role`"
-        )
+    """The user that this person is, to see what is theirs, or to run the network. Nobody is made a user by
+    trying. Raises Refused."""
+    if find(t, identity) is None:
+        raise Refused("this account has no machine here yet; join with one first, by `tailscale up`")
     return sign_in(t, identity, admission, now)
 
 

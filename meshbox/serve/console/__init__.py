@@ -17,6 +17,7 @@ from meshbox.serve.console import (
     keys,
     machine,
     machines,
+    mine,
     names,
     overview,
     users,
@@ -28,7 +29,7 @@ from meshbox.serve.console.sight import SCREENS
 
 __all__ = ["Gate", "routes"]
 
-CONTENTS = (access, activity, add, keys, machine, machines, names, overview, users, waiting)
+CONTENTS = (access, activity, add, keys, machine, machines, mine, names, overview, users, waiting)
 
 
 def routes(gate: Gate) -> list[web.RouteDef]:

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshbox.errors import Invalid, MeshboxError
+from meshbox.errors import Invalid, MeshboxError, Refused
 from meshbox.policy.problem import PolicyError
 from meshbox.serve.api.call import Call, Context, Json
+from meshbox.serve.api.lookup import find_node
 from meshbox.serve.console.asking import ask
 from meshbox.serve.console.form import Form
 from meshbox.serve.console.sessions import Notice
+from meshbox.tailnet.tailnet import Tailnet
 
 AT_ONCE = 1000
 """Things that one button may be for: each is a commit of its own, all together some seconds."""
@@ -30,8 +32,9 @@ class Act:
     """`said` is told when it is done; `flags` are fields that are true when they are there, `lists` such with
     several values, apart by spaces or commas. With `each`, it is done for every value of that field. `then`
     is where to go next, "" the same screen. `is_question`: it changes nothing, and its answer is shown.
-    With `asks_twice` the form must repeat, in `confirm`, what the thing is `called`. `secret` says where in
-    the answer a key is that is shown once, `command` what to type with it."""
+    `is_own`: the `node` must be the person's own. With `asks_twice` the form must repeat, in `confirm`, what
+    the thing is `called`. `secret` says where in the answer a key is that is shown once, `command` what to
+    type with it."""
 
     method: str
     path: str
@@ -41,6 +44,7 @@ class Act:
     each: str = ""
     then: str = ""
     is_question: bool = False
+    is_own: bool = False
     asks_twice: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     secret: tuple[str, ...] = ()
@@ -52,6 +56,11 @@ class Act:
 
 
 ACTS: Mapping[str, Act] = {
+    "mine.rename": Act("POST", "/node/{node}/rename/{name}", "renamed", is_own=True),
+    "mine.expire": Act(
+        "POST", "/node/{node}/expire", "logged out", fixed={"disableExpiry": False}, is_own=True
+    ),
+    "mine.delete": Act("DELETE", "/node/{node}", "deleted", asks_twice=True, is_own=True),
     "node.approve": Act("POST", "/node/{node}/approve", "approved", each="node"),
     "node.delete": Act(
         "DELETE", "/node/{node}", "deleted", each="node", asks_twice=True, then="/console/machines"
@@ -92,6 +101,13 @@ ACTS: Mapping[str, Act] = {
     "policy.explain": Act("POST", "/policy/explain", is_question=True),
     "policy.restore": Act("POST", "/policy/{version}/restore", "version {version} is in force again"),
 }  # fmt: skip
+
+
+def require_own(t: Tailnet, user_id: int | None, form: Form) -> None:
+    """The machine that the form is about belongs to the person. Raises Refused, NotFound."""
+    node = find_node(t, form.text("node"))
+    if user_id is None or node.user_id != user_id:
+        raise Refused("this machine is not yours")
 
 
 async def perform(context: Context, actor: str, act: Act, form: Form) -> tuple[Notice, Json]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
@@ -16,13 +15,13 @@ from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Context
 from meshbox.serve.api.doors import TokenDoor
 from meshbox.serve.console.form import Form, read_form
+from meshbox.serve.console.rights import Holder, of_key, of_person
 from meshbox.serve.console.sessions import LIFE, Session, Sessions
 from meshbox.serve.console.sight import FORM_LIMIT, ROOT
 from meshbox.serve.openid.desk import start_path
 from meshbox.serve.pages.browser import give_cookie, read_cookie, require_own_page
 from meshbox.serve.pages.page import Page, View, draw, headers_of
 from meshbox.tailnet.model import User
-from meshbox.tailnet.signin import is_administrator
 
 ENTER = ROOT + "/enter"
 LEAVE = ROOT + "/leave"
@@ -63,33 +62,15 @@ class Gate:
             raise Refused(f"this form is of an earlier visit; {WAY_OUT}")
         return form
 
-    def let_in(self, response: web.Response, actor: str, holds: Callable[[float], bool]) -> None:
+    def let_in(self, response: web.Response, actor: str, holder: Holder, user_id: int | None = None) -> None:
         """Begin a session: the answer carries its cookie."""
-        cookie = self.sessions.begin(actor, holds)
+        cookie = self.sessions.begin(actor, holder, user_id)
         give_cookie(response, COOKIE, cookie, self.context.server_url, LIFE)
         log.emit("console_entered", actor=actor)
 
-    def holder_of(self, prefix: str) -> Callable[[float], bool]:
-        """Does the API key still open?"""
-
-        def holds(now: float) -> bool:
-            t = self.context.tailnet
-            key = t.api_keys.get(t.api_key_by_prefix.get(prefix, 0))
-            return key is not None and key.revoked_at is None and now < key.expires_at
-
-        return holds
-
     def welcome(self, response: web.Response, user: User) -> None:
-        """Begin a session for an administrator who signed in at the provider."""
-        identity = user.provider, user.subject
-
-        def holds(now: float) -> bool:
-            found = self.context.tailnet.users.get(user.id)
-            return (
-                found is not None and is_administrator(found) and (found.provider, found.subject) == identity
-            )
-
-        self.let_in(response, f"oidc:{user.name}", holds)
+        """Begin a session for somebody who signed in at the provider."""
+        self.let_in(response, f"oidc:{user.name}", of_person(self.context.tailnet, user), user.id)
 
     def turn_away(self, request: web.Request) -> web.Response:
         """To the entrance, and back afterwards."""
@@ -119,7 +100,7 @@ class Entrance:
         except MeshboxError as refusal:
             return self._draw(request, refusal)
         response = go(context, _next(request))
-        self._gate.let_in(response, actor, self._gate.holder_of(actor.removeprefix("api:")))
+        self._gate.let_in(response, actor, of_key(context.tailnet, actor.removeprefix("api:")))
         return response
 
     def _draw(self, request: web.Request, refusal: MeshboxError | None = None) -> web.Response:

@@ -8,14 +8,17 @@ from dataclasses import replace
 from aiohttp import web
 
 from meshbox import __version__
-from meshbox.errors import Invalid, MeshboxError
+from meshbox.errors import Invalid, MeshboxError, Refused
 from meshbox.serve.api.audience import Audience
-from meshbox.serve.console.acts import ACTS, perform, told
+from meshbox.serve.console.acts import ACTS, Act, perform, require_own, told
+from meshbox.serve.console.form import Form
 from meshbox.serve.console.gate import LEAVE, Gate, go
 from meshbox.serve.console.menu import entries
 from meshbox.serve.console.sessions import Session
 from meshbox.serve.console.sight import ROOT, Address, Screen, Sight
 from meshbox.serve.pages.page import ENVIRONMENT, headers_of, own_fault
+
+MINE = ROOT + "/mine"
 
 
 class ScreenHandler:
@@ -32,6 +35,9 @@ class ScreenHandler:
         session = self._gate.session(request)
         if session is None:
             return self._gate.turn_away(request)
+        if session.right < self._address.needs:
+            # Most of those who come here only want to see their own.
+            return go(self._context, MINE)
         return await self._draw(session, self._sight(request, session))
 
     async def act(self, request: web.Request) -> web.Response:
@@ -39,6 +45,8 @@ class ScreenHandler:
         session = self._gate.session(request)
         if session is None:
             return self._gate.turn_away(request)
+        if session.right < self._address.needs:
+            return go(self._context, MINE)
         sight = self._sight(request, session)
         try:
             form = await self._gate.form(request, session, self._address.form_limit)
@@ -47,6 +55,7 @@ class ScreenHandler:
             if name not in self._address.acts:
                 raise Invalid("press one of the buttons of this page")
             act = ACTS[name]
+            self._require_right(session, act, form)
             notice, answer = await perform(self._context, session.actor, act, form)
         except MeshboxError as refusal:
             return await self._draw(session, sight, refusal)
@@ -57,9 +66,17 @@ class ScreenHandler:
         session.notice = notice
         return go(self._context, act.then or request.path_qs)
 
+    def _require_right(self, session: Session, act: Act, form: Form) -> None:
+        needed = self._address.needs if act.is_question else self._address.acts_need
+        if session.right < needed:
+            raise Refused("you may look at everything here, and change nothing")
+        if act.is_own:
+            require_own(self._context.tailnet, session.user_id, form)
+
     def _sight(self, request: web.Request, session: Session) -> Sight:
         now = self._context.clock()
-        return Sight(self._context, session.actor, now, dict(request.match_info), dict(request.query))
+        places, query = dict(request.match_info), dict(request.query)
+        return Sight(self._context, session.actor, now, places, query, user_id=session.user_id)
 
     async def _draw(
         self, session: Session, sight: Sight, refusal: MeshboxError | None = None
@@ -86,7 +103,7 @@ class ScreenHandler:
         text = ENVIRONMENT.get_template(screen.template).render(
             screen.values,
             page={"title": screen.title, "refresh": None},
-            menu=entries(sight.tailnet, screen.tab),
+            menu=entries(sight.tailnet, session, screen.tab),
             who=session.actor,
             form_token=session.form_token,
             leave=LEAVE,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from meshbox.serve.console.rights import Right
+from meshbox.serve.console.sessions import Session
 from meshbox.serve.console.sight import ROOT, Tab
 from meshbox.tailnet.tailnet import Tailnet
+
+MINE: tuple[Tab, str, str] = ("mine", "/mine", "My machines")
 
 TABS: tuple[tuple[Tab, str, str], ...] = (
     ("overview", "", "Overview"),
@@ -27,10 +31,14 @@ class Entry:
     is_here: bool
 
 
-def entries(t: Tailnet, here: Tab) -> list[Entry]:
+def entries(t: Tailnet, session: Session, here: Tab) -> list[Entry]:
+    """What this visitor may see."""
+    tabs = TABS if session.right >= Right.LOOK else ()
+    if session.user_id is not None:
+        tabs = (*tabs, MINE)
     return [
         Entry(ROOT + path, word, waiting(t) if tab == "waiting" else 0, tab == here)
-        for tab, path, word in TABS
+        for tab, path, word in tabs
     ]
 
 

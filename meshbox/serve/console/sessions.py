@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from meshbox.serve.console.rights import Holder, Right
+
 IDLE = 12 * 3600.0
 LIFE = 7 * 86_400.0
 """Seconds without a request, and from the start, after which a session is over."""
@@ -30,11 +32,13 @@ class Notice:
 
 @dataclass(slots=True)
 class Session:
-    """`actor` is the name in the audit; `holds(now)` says whether the right that it came with still does;
-    `form_token` stands in each form."""
+    """`actor` is the name in the audit, `user_id` the person when it is one; `right` is what they may do at
+    this request; `form_token` stands in each form."""
 
     actor: str
-    holds: Callable[[float], bool]
+    user_id: int | None
+    holder: Holder
+    right: Right
     ends_at: float
     used_at: float
     form_token: str
@@ -56,13 +60,15 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, actor: str, holds: Callable[[float], bool]) -> str:
+    def begin(self, actor: str, holder: Holder, user_id: int | None = None) -> str:
         """The value of the cookie."""
         self._sweep()
         while len(self._open) >= AT_MOST:
             del self._open[next(iter(self._open))]
         cookie, now = secrets.token_urlsafe(32), self._steady()
-        self._open[_hash(cookie)] = Session(actor, holds, now + LIFE, now, secrets.token_urlsafe(32))
+        self._open[_hash(cookie)] = Session(
+            actor, user_id, holder, Right.OWN, now + LIFE, now, secrets.token_urlsafe(32)
+        )
         return cookie
 
     def find(self, cookie: str) -> Session | None:
@@ -80,7 +86,11 @@ class Sessions:
 
     def _is_live(self, session: Session) -> bool:
         now = self._steady()
-        return now < session.ends_at and now < session.used_at + IDLE and session.holds(self._wall())
+        right = session.holder(self._wall())
+        if right is None or now >= session.ends_at or now >= session.used_at + IDLE:
+            return False
+        session.right = right
+        return True
 
     def _sweep(self) -> None:
         self._open = {name: session for name, session in self._open.items() if self._is_live(session)}

@@ -9,18 +9,19 @@ from typing import Any, Literal
 from meshbox.serve.api.call import Call, Context, Json
 from meshbox.serve.console.asking import ask
 from meshbox.serve.console.form import NOTHING, Form
+from meshbox.serve.console.rights import Right
 from meshbox.serve.pages.page import CONSOLE_PATH
 from meshbox.tailnet.tailnet import Tailnet
 
 ROOT = CONSOLE_PATH
 
-Tab = Literal["overview", "machines", "waiting", "users", "keys", "access", "names", "activity"]
+Tab = Literal["mine", "overview", "machines", "waiting", "users", "keys", "access", "names", "activity"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A request for a screen by somebody who is signed in. After a button, `given` is the form that was sent,
-    and `answers` what a question among the acts brought, by the act's name."""
+    """A request for a screen by somebody who is signed in; `user_id` is None for an API key. After a button,
+    `given` is the form that was sent, and `answers` what a question among the acts brought, by its name."""
 
     context: Context
     actor: str
@@ -29,6 +30,7 @@ class Sight:
     query: Mapping[str, str] = field(default_factory=dict)
     given: Form = NOTHING
     answers: Mapping[str, Json] = field(default_factory=dict)
+    user_id: int | None = None
 
     @property
     def tailnet(self) -> Tailnet:
@@ -52,12 +54,18 @@ Function = Callable[[Sight], Screen | Awaitable[Screen]]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`acts` are the names of what its forms may do; `form_limit` is in bytes."""
+    """`acts` are the names of what its forms may do; `form_limit` is in bytes; `needs` lets one see it."""
 
     path: str
     function: Function
     acts: tuple[str, ...]
     form_limit: int
+    needs: Right
+
+    @property
+    def acts_need(self) -> Right:
+        """Whoever may only look presses no button, but for what is one's own."""
+        return Right.OWN if self.needs is Right.OWN else Right.ALL
 
 
 SCREENS: list[Address] = []
@@ -66,12 +74,12 @@ FORM_LIMIT = 64 << 10
 
 
 def screen(
-    path: str, acts: tuple[str, ...] = (), form_limit: int = FORM_LIMIT
+    path: str, acts: tuple[str, ...] = (), form_limit: int = FORM_LIMIT, needs: Right = Right.LOOK
 ) -> Callable[[Function], Function]:
     """Register the screen at `path` below /console."""
 
     def register(function: Function) -> Function:
-        SCREENS.append(Address(ROOT + path, function, acts, form_limit))
+        SCREENS.append(Address(ROOT + path, function, acts, form_limit, needs))
         return function
 
     return register

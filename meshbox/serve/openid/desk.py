@@ -110,13 +110,13 @@ class SignInDesk:
         self._require(journey.target)
         now = self._wall()
         if journey.target.kind == "console":
-            return journey.target, self._administrator(journey.identity, now)
+            return journey.target, self._visitor(journey.identity, now)
         user = signin.sign_in(self._tailnet, journey.identity, self._admission, now)
         self._decide(journey, user, now)
         log.emit("signed_in", user=user.name, subject=journey.identity.subject, what=journey.target.kind)
         return journey.target, user
 
-    def _administrator(self, identity: Identity, now: float) -> User:
+    def _visitor(self, identity: Identity, now: float) -> User:
         try:
             return signin.enter(self._tailnet, identity, self._admission, now)
         except Refused as refusal:

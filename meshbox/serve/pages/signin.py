@@ -21,6 +21,7 @@ from meshbox.serve.pages.page import CONSOLE_PATH, FORM_LIMIT, Page, View, draw,
 from meshbox.serve.pages.register import device_facts
 from meshbox.tailnet.checks import describe
 from meshbox.tailnet.model import CHECK_PATH, REGISTER_PATH, User
+from meshbox.tailnet.signin import find, is_administrator
 
 CONFIRM = "/oidc/confirm"
 COOKIE = "meshbox"
@@ -125,6 +126,8 @@ def _question(view: View, arrival: Arrival) -> Page:
         "who": label(arrival.identity),
     }
     if target.kind == "console":
+        user = find(t, arrival.identity)
+        values["may_all"] = user is not None and is_administrator(user)
         return Page("signin-confirm.html", "Sign in to the console?", values)
     if target.kind == "ssh":
         values["what"] = describe(t, t.checks[target.id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshbox.serve.console import sessions
+from meshbox.serve.console.rights import Right
 from meshbox.serve.console.sessions import IDLE, LIFE, Notice, Sessions
 
 
@@ -17,7 +18,7 @@ class Clock:
 def test_idle_and_old_sessions_end() -> None:
     clock = Clock()
     shelf = Sessions(clock, lambda: 0.0)
-    used, idle = shelf.begin("api:a", lambda now: True), shelf.begin("api:b", lambda now: True)
+    used, idle = shelf.begin("api:a", lambda now: Right.ALL), shelf.begin("api:b", lambda now: Right.ALL)
     steps = int(LIFE / (IDLE - 60))
     for _ in range(steps):
         clock.now += IDLE - 60
@@ -28,27 +29,30 @@ def test_idle_and_old_sessions_end() -> None:
 
 
 def test_a_right_that_ended_ends_the_session_for_good() -> None:
-    rights = {"a": True}
+    rights: dict[str, Right | None] = {"a": Right.ALL}
     shelf = Sessions(lambda: 0.0, lambda: 0.0)
     cookie = shelf.begin("api:a", lambda now: rights["a"])
     session = shelf.find(cookie)
     assert session is not None and session.form_token != cookie
-    rights["a"] = False
+    assert session.right is Right.ALL
+    rights["a"] = Right.LOOK
+    assert shelf.find(cookie) is session and session.right is Right.LOOK
+    rights["a"] = None
     assert shelf.find(cookie) is None
-    rights["a"] = True
+    rights["a"] = Right.LOOK
     assert shelf.find(cookie) is None
 
 
 def test_the_oldest_ends_when_there_are_too_many() -> None:
     shelf = Sessions(lambda: 0.0, lambda: 0.0)
-    cookies = [shelf.begin("api:a", lambda now: True) for _ in range(sessions.AT_MOST + 1)]
+    cookies = [shelf.begin("api:a", lambda now: Right.ALL) for _ in range(sessions.AT_MOST + 1)]
     assert len(shelf) == sessions.AT_MOST
     assert shelf.find(cookies[0]) is None and shelf.find(cookies[-1])
 
 
 def test_a_notice_is_shown_once() -> None:
     shelf = Sessions(lambda: 0.0, lambda: 0.0)
-    session = shelf.find(shelf.begin("api:a", lambda now: True))
+    session = shelf.find(shelf.begin("api:a", lambda now: Right.ALL))
     assert session is not None
     session.notice = Notice("a key", secret="mb-auth-x")
     assert session.take_notice() == Notice("a key", secret="mb-auth-x") and session.take_notice() is None
