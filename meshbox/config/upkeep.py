@@ -84,7 +84,8 @@ class Console:
         kinds.FLAG,
         True,
         "Administration in a browser, at <server_url>/console: for whoever shows an API key, and with a "
-        "sign-in provider for users with the role owner or admin. Needs an https server_url.",
+        "sign-in provider for users with the role owner or admin. Others see their own machines there. Needs "
+        "an https server_url.",
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from meshbox.config import Address
+from meshbox.errors import ListenError
 from meshbox.serve.datagrams import Askers, Datagrams, Source
 from meshbox.serve.listeners import Inherited, listen_tcp, listen_udp, serve_on, stop_serving
 from meshbox.wire.dnsmessage import CODE, LARGEST, NOERROR, read_question
@@ -85,7 +86,10 @@ def open_sockets(address: Address, key: str, inherited: Inherited) -> list[socke
     sockets = inherited.take_named(UNIT)
     if sockets:
         return sockets
-    listener = listen_tcp(address, key, inherited)
+    try:
+        listener = listen_tcp(address, key, inherited)
+    except ListenError as error:
+        raise ListenError(f"{error}. Under systemd: systemctl enable --now {UNIT}") from None
     # Where the system chose the port, both have the same.
     port = listener.getsockname()[1]
     same = Address(f"{address.rpartition(':')[0]}:{port}")
