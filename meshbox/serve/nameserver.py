@@ -44,6 +44,8 @@ class NameServer:
         self._count = count
         self._askers = Askers(RATE, asyncio.get_running_loop().time)
         self.connections: set[Connection] = set()
+        self._datagrams: Datagrams | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def open(self, sockets: Iterable[socket.socket]) -> None:
         """They are this server's from here on; both kinds should be among them."""
@@ -53,7 +55,8 @@ class NameServer:
         self._servers = [await serve_on(listener, lambda: Connection(self)) for listener in listeners]
 
     async def close(self) -> None:
-        self._datagrams.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
         await stop_serving(self._servers)
         for connection in list(self.connections):
             connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from meshbox.errors import ListenError
 from meshbox.serve import nameserver
 from meshbox.serve.nameserver import CONNECTIONS, QUESTIONS_PER_CONNECTION, RATE
 from meshbox.serve.notify import ServiceManager
@@ -153,3 +155,13 @@ async def test_another_base_domain_is_served_after_a_reload(tmp_path: Path) -> N
         server.app.reload(ServiceManager({}))
         assert (await ask(server, "other.example.net")).rcode() == dns.rcode.NOERROR
         assert (await ask(server, BASE)).rcode() == dns.rcode.REFUSED
+
+
+async def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        wanted = {"enabled": True, "listen_addr": address, "name_server": "vpn.example.org"}
+        path = write_config(tmp_path, dns={"base_domain": BASE, "magic_dns": True, "certificates": wanted})
+        with pytest.raises(ListenError, match=r"dns.certificates.listen_addr.* taken .*meshbox-dns.socket"):
+            async with serving(path):
+                pass
