@@ -103,14 +103,15 @@ ACTS: Mapping[str, Act] = {
 }  # fmt: skip
 
 
-def require_own(t: Tailnet, user_id: int | None, form: Form) -> None:
-    """The machine that the form is about belongs to the person. Raises Refused, NotFound."""
-    node = find_node(t, form.text("node"))
-    if user_id is None or node.user_id != user_id:
-        raise Refused("this machine is not yours")
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who presses: the name in the audit, and the person when it is one."""
+
+    actor: str
+    user_id: int | None = None
 
 
-async def perform(context: Context, actor: str, act: Act, form: Form) -> tuple[Notice, Json]:
+async def perform(context: Context, hand: Hand, act: Act, form: Form) -> tuple[Notice, Json]:
     """Do it; what to say, and the API's last answer. Raises MeshboxError."""
     if act.asks_twice and form.text("confirm").strip() != form.text("called"):
         raise Invalid(f"nothing was deleted: type {form.text('called')} into the field to confirm")
@@ -122,7 +123,7 @@ async def perform(context: Context, actor: str, act: Act, form: Form) -> tuple[N
     answer: Json = {}
     for done, subject in enumerate(subjects):
         try:
-            answer = await _request(context, actor, act, form, subject)
+            answer = await _request(context, hand, act, form, subject)
         except MeshboxError as error:
             if len(subjects) == 1:
                 raise
@@ -137,11 +138,14 @@ def told(error: MeshboxError) -> str:
     return error.told if isinstance(error, PolicyError) else str(error)
 
 
-async def _request(context: Context, actor: str, act: Act, form: Form, subject: str) -> Json:
+async def _request(context: Context, hand: Hand, act: Act, form: Form, subject: str) -> Json:
     places = {name: subject if name == act.each else form.text(name).strip() for name in act.places}
     for name, value in places.items():
         if not value:
             raise Invalid(f"{name}: is missing")
+    if act.is_own:
+        # Asked of the very text that the API is given: another spelling could be another's machine.
+        _require_own(context.tailnet, hand.user_id, places["node"])
     body: dict[str, Any] = {
         name: form.text(name) for name in form.fields if name not in OF_THE_FORM and name not in places
     }
@@ -149,8 +153,14 @@ async def _request(context: Context, actor: str, act: Act, form: Form, subject: 
         body[name] = name in form
     for name in act.lists:
         body[name] = [word for value in form.all(name) for word in re.split(r"[\s,]+", value) if word]
-    call = Call(context, actor, context.clock(), places, {}, body | dict(act.fixed))
+    call = Call(context, hand.actor, context.clock(), places, {}, body | dict(act.fixed))
     return await ask(call, act.method, act.path)
+
+
+def _require_own(t: Tailnet, user_id: int | None, named: str) -> None:
+    """The machine belongs to the person. Raises Refused, NotFound."""
+    if user_id is None or find_node(t, named).user_id != user_id:
+        raise Refused("this machine is not yours")
 
 
 def _notice(context: Context, act: Act, form: Form, count: int, answer: Json) -> Notice:

@@ -10,8 +10,7 @@ from aiohttp import web
 from meshbox import __version__
 from meshbox.errors import Invalid, MeshboxError, Refused
 from meshbox.serve.api.audience import Audience
-from meshbox.serve.console.acts import ACTS, Act, perform, require_own, told
-from meshbox.serve.console.form import Form
+from meshbox.serve.console.acts import ACTS, Act, Hand, perform, told
 from meshbox.serve.console.gate import LEAVE, Gate, go
 from meshbox.serve.console.menu import entries
 from meshbox.serve.console.sessions import Session
@@ -55,8 +54,9 @@ class ScreenHandler:
             if name not in self._address.acts:
                 raise Invalid("press one of the buttons of this page")
             act = ACTS[name]
-            self._require_right(session, act, form)
-            notice, answer = await perform(self._context, session.actor, act, form)
+            self._require_right(session, act)
+            hand = Hand(session.actor, session.user_id)
+            notice, answer = await perform(self._context, hand, act, form)
         except MeshboxError as refusal:
             return await self._draw(session, sight, refusal)
         except Exception:
@@ -66,12 +66,10 @@ class ScreenHandler:
         session.notice = notice
         return go(self._context, act.then or request.path_qs)
 
-    def _require_right(self, session: Session, act: Act, form: Form) -> None:
+    def _require_right(self, session: Session, act: Act) -> None:
         needed = self._address.needs if act.is_question else self._address.acts_need
         if session.right < needed:
             raise Refused("you may look at everything here, and change nothing")
-        if act.is_own:
-            require_own(self._context.tailnet, session.user_id, form)
 
     def _sight(self, request: web.Request, session: Session) -> Sight:
         now = self._context.clock()

@@ -18,7 +18,10 @@ LIFE = 7 * 86_400.0
 """Seconds without a request, and from the start, after which a session is over."""
 
 AT_MOST = 512
-"""Sessions at once. Each took an API key or a signed-in administrator; beyond it the oldest ends."""
+"""Sessions at once; beyond it the oldest ends."""
+
+PER_ACTOR = 16
+"""Of one key or person: who signs in again and again ends their own first ones, and nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class Sessions:
     def begin(self, actor: str, holder: Holder, user_id: int | None = None) -> str:
         """The value of the cookie."""
         self._sweep()
+        own = [name for name, session in self._open.items() if session.actor == actor]
+        for name in own[: max(0, len(own) + 1 - PER_ACTOR)]:
+            del self._open[name]
         while len(self._open) >= AT_MOST:
             del self._open[next(iter(self._open))]
         cookie, now = secrets.token_urlsafe(32), self._steady()

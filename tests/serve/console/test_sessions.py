@@ -45,9 +45,17 @@ def test_a_right_that_ended_ends_the_session_for_good() -> None:
 
 def test_the_oldest_ends_when_there_are_too_many() -> None:
     shelf = Sessions(lambda: 0.0, lambda: 0.0)
-    cookies = [shelf.begin("api:a", lambda now: Right.ALL) for _ in range(sessions.AT_MOST + 1)]
+    cookies = [shelf.begin(f"api:{number}", lambda now: Right.ALL) for number in range(sessions.AT_MOST + 1)]
     assert len(shelf) == sessions.AT_MOST
     assert shelf.find(cookies[0]) is None and shelf.find(cookies[-1])
+
+
+def test_who_signs_in_again_and_again_ends_only_their_own() -> None:
+    shelf = Sessions(lambda: 0.0, lambda: 0.0)
+    other = shelf.begin("oidc:boss", lambda now: Right.ALL)
+    cookies = [shelf.begin("oidc:mallory", lambda now: Right.OWN) for _ in range(sessions.PER_ACTOR + 3)]
+    assert len(shelf) == sessions.PER_ACTOR + 1 and shelf.find(other)
+    assert [shelf.find(cookie) is not None for cookie in cookies] == [False] * 3 + [True] * sessions.PER_ACTOR
 
 
 def test_a_notice_is_shown_once() -> None:
