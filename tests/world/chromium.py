@@ -1,7 +1,10 @@
 """A real browser, Chromium, by the plain HTTP of its driver. Runs as a program where the pages are reached.
 
-    python chromium.py STEPS     a JSON list of ["open", URL], ["type", CSS, TEXT], ["clear", CSS],
-                                 ["press", CSS], ["shot", FILE]
+    python chromium.py STEPS [NAME ADDRESS]
+                                 a JSON list of ["open", URL], ["type", CSS, TEXT], ["clear", CSS],
+                                 ["press", CSS] of what leads to another page, ["unfold", CSS], ["shot", FILE]
+
+A name may be given with its address, for a machine whose resolver does not know it.
 
 Prints a JSON list of the pages seen after each step that leads somewhere, {"url", "text"}.
 """
@@ -25,6 +28,9 @@ OPTIONS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--window-size=390,844",
 ]  # fmt: skip
+PATIENCE = 10.0
+"""Seconds for another page to come."""
+
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The standard's name for an element's number."""
 
@@ -57,9 +63,28 @@ class Session:
             case "clear":
                 ask("POST", f"{self.path}/element/{self._find(words[0])}/clear", {})
             case "press":
+                before = self._page_of_now()
+                ask("POST", f"{self.path}/element/{self._find(words[0])}/click", {})
+                self._wait_for_another(before)
+            case "unfold":
                 ask("POST", f"{self.path}/element/{self._find(words[0])}/click", {})
             case "shot":
                 Path(words[0]).write_bytes(base64.b64decode(ask("GET", f"{self.path}/screenshot")))
+
+    def _page_of_now(self) -> tuple[float, str]:
+        """When the document began, and whether it is all there."""
+        script = "return [performance.timeOrigin, document.readyState]"
+        began, state = ask("POST", f"{self.path}/execute/sync", {"script": script, "args": []})
+        return began, state
+
+    def _wait_for_another(self, before: tuple[float, str]) -> None:
+        """A click may return before its page has come."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            began, state = self._page_of_now()
+            if began != before[0] and state == "complete":
+                return
+            time.sleep(0.05)
 
     def _find(self, css: str) -> str:
         found: str = ask("POST", f"{self.path}/element", {"using": "css selector", "value": css})[ELEMENT]
@@ -98,4 +123,6 @@ def _started(profile: str) -> Session:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        OPTIONS.append(f"--host-resolver-rules=MAP {sys.argv[2]} {sys.argv[3]}")
     print(json.dumps(surf(json.loads(sys.argv[1]))))

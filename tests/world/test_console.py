@@ -15,6 +15,7 @@ from tests.world.lab import Lab
 from tests.world.net import keep
 from tests.world.network import Host
 from tests.world.process import eventually
+from tests.world.test_signin import PASSWORD, House
 
 CHROMIUM = Path(__file__).with_name("chromium.py")
 
@@ -102,11 +103,45 @@ def test_the_policy_is_changed_and_holds_at_once(desk: Desk, laptop: Client) -> 
 def test_a_machine_is_deleted_after_its_name_was_typed(desk: Desk, laptop: Client) -> None:
     number = desk.lab.server.node_id("pocket")
     form = "form:has(input[value='node.delete'])"
-    _, _, refused, _, _, gone = desk.browse(
-        ["open", desk.at(f"/machines/{number}")], ["press", "summary"],
+    _, refused, _, gone = desk.browse(
+        ["open", desk.at(f"/machines/{number}")], ["unfold", "summary"],
         ["type", f"{form} input[name='confirm']", "laptop"], ["press", f"{form} button"],
-        ["open", desk.at(f"/machines/{number}")], ["press", "summary"],
+        ["open", desk.at(f"/machines/{number}")], ["unfold", "summary"],
         ["type", f"{form} input[name='confirm']", "pocket"], ["press", f"{form} button"],
     )  # fmt: skip
     assert "nothing was deleted" in refused["text"]
     assert gone["url"] == desk.at("/machines") and "pocket" not in desk.lab.server.nodes()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """With a sign-in provider, over TLS."""
+    house = House(tmp_path_factory.mktemp("openid"), tls=True)
+    for _ in keep(house.lab):
+        house.open()
+        yield house
+        house.provider.stop()
+
+
+def test_people_sign_in_and_see_what_their_role_lets_them(house: House) -> None:
+    client, link = house.device("notebook")
+    signing_in = [["type", "#username", "ana"], ["type", "#password", PASSWORD], ["press", "form button"]]
+    house.browse(["open", link], *signing_in, ["press", "form button"])
+    client.wait_until("Running")
+    server = house.lab.server
+    other = house.lab.client("printer", NEWEST).up(server.create_key("lab"))
+    assert other.daemon.alive
+
+    entering = [
+        ["open", f"{server.url}/console"], ["press", "a.button"], *signing_in, ["press", "form button"],
+    ]  # fmt: skip
+    question, mine = house.browse(*entering)[2:4]
+    assert "ana@example.com" in question["text"] and "your own machines" in question["text"]
+    assert mine["url"] == f"{server.url}/console/mine"
+    assert "notebook" in mine["text"] and "printer" not in mine["text"]
+
+    owner = server.nodes()["notebook"]["user"]["name"]
+    server.admin("users", "set-role", owner, "admin")
+    question, overview = house.browse(*entering)[2:4]
+    assert "change everything" in question["text"]
+    assert overview["url"] == f"{server.url}/console" and "Needs attention" in overview["text"]

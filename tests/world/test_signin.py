@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.world.clients import NEWEST, ROOT, Client
-from tests.world.lab import Lab
+from tests.world.lab import CONTROL_NAME, Lab
 from tests.world.process import Daemon, eventually
 
 PROVIDER = Path(os.environ.get("MESHBOX_OPENID_CACHE", ROOT / ".cache/openid")) / "3.52.0" / "provider"
@@ -34,7 +34,7 @@ PEOPLE = [person(1, "ana", "ana@example.com", True), person(2, "ben", "ana@examp
 class House:
     """The laboratory, its provider, and people at browsers on the server's host: `localhost` is there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, tls: bool = False) -> None:
         secret = directory / "secret"
         secret.write_text("secret\n")
         self.people = directory / "people.json"
@@ -42,7 +42,7 @@ class House:
         self.oidc: dict[str, Any] = {
             "issuer": ISSUER, "client_id": "web", "client_secret_path": str(secret)
         }  # fmt: skip
-        self.lab = Lab.open(settings={"oidc": self.oidc, "node": {"expiry": "30d"}})
+        self.lab = Lab.open(tls=tls, settings={"oidc": self.oidc, "node": {"expiry": "30d"}})
         self.provider = Daemon("provider", directory / "provider.log")
 
     @property
@@ -66,7 +66,8 @@ class House:
 
     def browse(self, *steps: list[str]) -> list[dict[str, str]]:
         """What Chromium shows after each step."""
-        said = self.lab.server.host.run(sys.executable, str(CHROMIUM), json.dumps(steps), timeout=90)
+        words = (sys.executable, str(CHROMIUM), json.dumps(steps), CONTROL_NAME, str(self.lab.network[2]))
+        said = self.lab.server.host.run(*words, timeout=90)
         pages: list[dict[str, str]] = json.loads(said.out)
         return pages
 
