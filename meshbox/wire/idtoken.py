@@ -13,8 +13,8 @@ from typing import Any
 
 import jwt
 
-from meshbox import fastjson
 from meshbox.errors import Malformed, Unproven
+from meshbox.wire.openid import read_object
 
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
@@ -54,13 +54,9 @@ class UnknownKey(Unproven):
 
 def read_keys(body: bytes) -> tuple[Mapping[str, Any], ...]:
     """The provider's public keys. Raises Malformed."""
-    try:
-        told = fastjson.loads(body)
-    except ValueError:
-        told = None
-    keys = told.get("keys") if isinstance(told, dict) else None
+    keys = read_object(body, "its keys").get("keys")
     if not isinstance(keys, list):
-        raise Malformed("gave no JSON object with keys")
+        raise Malformed("gave no keys")
     return tuple(key for key in keys[:KEYS_LIMIT] if isinstance(key, dict) and key.get("use", "sig") == "sig")
 
 

@@ -88,7 +88,7 @@ def discovery_url(issuer: str) -> str:
 def read_metadata(body: bytes, issuer: str) -> Metadata:
     """Raises Malformed. The issuer must be the one that was asked, but for a slash at its end, which people
     leave away; as the provider writes it, it stands in tokens."""
-    told = _object(body, "its description")
+    told = read_object(body, "its description")
     named = _text(told, "issuer")
     if named.rstrip("/") != issuer.rstrip("/"):
         raise Malformed(f"calls itself {named[:200]!r}; write that as oidc.issuer if it is the one you mean")
@@ -157,7 +157,7 @@ def redemption(
 
 def read_tokens(status: int, body: bytes) -> Tokens:
     """The answer to a redemption. Raises Malformed, or Unproven when the code was refused."""
-    told = _object(body, "its answer to the code")
+    told = read_object(body, "its answer to the code")
     if status != 200:
         reason = _text(told, "error_description") or _text(told, "error") or f"status {status}"
         raise Unproven(f"the provider did not take the code: {reason[:TEXT_LIMIT]}")
@@ -169,7 +169,7 @@ def read_tokens(status: int, body: bytes) -> Tokens:
 
 def read_claims(body: bytes) -> Mapping[str, Any]:
     """The answer of the userinfo endpoint. Raises Malformed."""
-    return _object(body, "its answer about the person")
+    return read_object(body, "its answer about the person")
 
 
 def with_userinfo(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -228,7 +228,8 @@ def _text(told: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _object(body: bytes, what: str) -> Mapping[str, Any]:
+def read_object(body: bytes, what: str) -> Mapping[str, Any]:
+    """What a provider says as JSON. Raises Malformed."""
     try:
         told = fastjson.loads(body)
     except ValueError:
