@@ -1,4 +1,4 @@
-"""Files that are replaced whole."""
+"""Files that are replaced whole, and whether there is one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshbox.durable import write_whole
+from meshbox.durable import is_there, write_whole
 
 
 def test_the_new_content_takes_the_place_of_the_old_and_is_ours_alone(tmp_path: Path) -> None:
@@ -35,3 +35,18 @@ def test_what_cannot_be_written_leaves_the_old(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_whole(path, b"new")
     assert path.read_text() == "old"
+
+
+def test_what_may_not_be_looked_at_is_not_taken_for_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert is_there(file) and not is_there(tmp_path / "none") and not is_there(file / "below")
+
+    def closed(self: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(PermissionError):
+        is_there(file)

@@ -21,6 +21,7 @@ from meshbox.config.legacy import IGNORED, REFUSED, RENAMED, WITH_ANOTHER
 from meshbox.config.network import Address
 from meshbox.config.rules import advise, check
 from meshbox.config.schema import Config
+from meshbox.durable import is_there
 from meshbox.errors import ConfigError, Problem
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def find_files(path: Path | None, env: Mapping[str, str], schema: Schema[Any] | 
     named = path or (Path(env[schema.file_variable]) if env.get(schema.file_variable) else None)
     if named is not None:
         return (_drop_ins(named) if named.is_dir() else []) or [named]
-    return [*([schema.file] if schema.file.exists() else []), *_drop_ins(schema.drop_ins)]
+    return [*([schema.file] if is_there(schema.file) else []), *_drop_ins(schema.drop_ins)]
 
 
 def _drop_ins(directory: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from meshbox.durable import is_there
 from meshbox.errors import Invalid
 from meshbox.policy.problem import PolicyError
 from meshbox.policy.texts import read_kept
@@ -27,7 +28,7 @@ def read_file(path: Path) -> str:
     """The text as it stands, line ends and all. Raises Invalid."""
     try:
         # A pipe given by mistake would never end.
-        if not path.is_file():
+        if not is_there(path) or not path.is_file():
             raise Invalid(f"{path}: the policy file is {'not a file' if path.exists() else 'not there'}")
         with path.open("rb") as file:
             raw = file.read(FILE_LIMIT + 1)

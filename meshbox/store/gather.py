@@ -15,6 +15,7 @@ from pathlib import Path
 from meshbox.config import Config
 from meshbox.config.keys import value_at
 from meshbox.config.named import named_files
+from meshbox.durable import is_there
 from meshbox.store.manifest import LeftOut, Role
 
 FILE_LIMIT = 16 << 20
@@ -68,7 +69,7 @@ def gather(config: Config, read: Iterable[Path]) -> tuple[list[Found], list[Left
 def _candidates(config: Config, read: Iterable[Path]) -> Iterator[Found]:
     for name in KEYS:
         path: Path = value_at(config, name)
-        if path.exists():
+        if is_there(path):
             yield Found(path.absolute(), "key")
     yield from _configuration([file.absolute() for file in read])
     yield from (Found(path.absolute(), "named") for _, path in named_files(config))

@@ -37,3 +37,15 @@ def test_what_is_no_policy_file_is_said_at_once(tmp_path: Path, kind: str) -> No
         path.write_bytes(b"\xff" if kind == "bytes" else b" " * (FILE_LIMIT + 1))
     with pytest.raises(Invalid, match=r"not a file|not UTF-8|larger than"):
         read_file(path)
+
+
+def test_a_closed_directory_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `Path.is_file` says no to what may not be looked at: Python 3.14."""
+
+    def closed(self: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", closed)
+    monkeypatch.setattr(Path, "is_file", lambda self: False)
+    with pytest.raises(Invalid, match="cannot be read: Permission denied"):
+        read_file(tmp_path / "acl")
