@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import web
 
 from meshbox import log
+from meshbox.config.openid import is_private_way
 from meshbox.errors import Invalid, MeshboxError, Refused, TooLarge
 from meshbox.serve.api.audience import Audience
 from meshbox.serve.api.call import Context
@@ -27,8 +28,6 @@ ENTER = ROOT + "/enter"
 LEAVE = ROOT + "/leave"
 COOKIE = "meshbox-console"
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 WAY_OUT = "go back, load the page again and press the button there"
 
 
@@ -39,8 +38,7 @@ class Gate:
     def __init__(self, context: Context, door: TokenDoor) -> None:
         self.context = context
         self.door = door
-        parts = urlsplit(context.server_url)
-        self.is_private = parts.scheme == "https" or parts.hostname in LOOPBACK
+        self.is_private = is_private_way(context.server_url)
         self.sessions = Sessions(asyncio.get_running_loop().time, context.clock)
         self.entrance = Entrance(self)
         self.exit = Exit(self)
