@@ -11,7 +11,7 @@
 #   make test-vagrant    the Vagrantfile, in a virtual machine (root; not in CI)
 #   make lint       ruff and mypy --strict
 #   make conformance  the policy engine against captured answers of the hosted service
-#   make bench      the project's own figures
+#   make bench      the project's own figures (ARGS="1000" for another size)
 #   make bench-derp the relay beside the official one, which is built first (Go)
 #   make docs       the pages and the journal catalog that are written from the code
 #   make venv       .venv, with .venv/bin/meshbox
@@ -64,7 +64,7 @@ conformance: venv
 	@$(RUN) -m tests.conformance $(ARGS)
 
 bench: venv
-	@$(RUN) -m tests.bench
+	@$(RUN) -m tests.bench $(ARGS)
 
 bench-derp: venv
 	@sh scripts/build-derper.sh

@@ -45,7 +45,8 @@ def row(count: int) -> tuple[object, ...]:
     viewer = t.nodes[count // 2]
     size = sum(map(len, Poll(mapper, viewer, "zstd").first(NOW)))
     ours = milliseconds(lambda: Poll(mapper, viewer, "zstd").first(NOW))
-    decoded = [orjson.loads(mapper.peers.node(node_id)) for node_id in t.nodes]
+    outlook = mapper.outlook(viewer, NOW)
+    decoded = [orjson.loads(mapper.peers.node(node_id, outlook)) for node_id in t.nodes]
     compressor = zstandard.ZstdCompressor(level=1)
     plain = milliseconds(lambda: compressor.compress(orjson.dumps({"Peers": decoded})), 10)
     polls = [Poll(mapper, node, "zstd") for node in t.nodes.values()]
