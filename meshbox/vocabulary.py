@@ -155,8 +155,8 @@ EVENTS: dict[str, Event] = {
     "console_entered": Event(
         "info",
         "{actor} signed in to the console",
-        "An administrator began a session in a browser. What they do there stands in the audit under this "
-        "name. A key that is revoked, or a role that is taken away, ends the session at its next request.",
+        "Somebody began a session in a browser. What they do there stands in the audit under this name. A "
+        "key that is revoked, or a link to the provider that is taken away, ends it at its next request.",
     ),
     "deadline_failed": Event(
         "error",

@@ -1,4 +1,4 @@
-"""What can be wrong with names and resolvers beyond a single value: wildcards, and DNS over HTTPS.
+"""What can be wrong with names and resolvers beyond a single value: wildcards, certificates, DNS over HTTPS.
 
 A client must know the addresses of a DNS-over-HTTPS service beforehand, since it cannot look them up; any
 other URL it does not ask at all.
@@ -67,26 +67,26 @@ def _certificates(config: Config) -> Iterator[Problem]:
             "dns.certificates.enabled",
             f"needs a public domain of yours as dns.base_domain, and {base or 'none'} is none",
         )
-    if not certificates.name_server and is_address(config.server_url):
+    if not certificates.name_server and _is_address(config.server_url):
         yield Problem(
             "dns.certificates.name_server",
             "is missing: server_url has an address and no name, and an NS record needs one",
         )
-    if certificates.name_server and (certificates.name_server + ".").endswith(f".{base}."):
+    if certificates.name_server and f".{certificates.name_server}".endswith(f".{base}"):
         yield Problem(
             "dns.certificates.name_server",
-            f"is below {base} itself, where we answer no addresses; give this server a name elsewhere",
+            f"is {base} or below it, where we answer no addresses; give this server a name elsewhere",
         )
 
 
-def is_address(url: str) -> bool:
+def _is_address(url: str) -> bool:
     parts = split_url(url)
     host = "" if parts is None else parts.hostname or ""
     return ":" in host or host.replace(".", "").isdecimal()
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """A wildcard leads below a node's name, which is in the base domain."""
+    """Devices prove names that the world can look up; a wildcard leads below a node's name."""
     yield from _certificates(config)
     for record in config.dns.extra_records:
         if not record.name.startswith("*."):

@@ -74,7 +74,7 @@ class Certificates:
         network.DOMAIN_OR_NONE,
         "",
         "Our name as a name server; what the NS record says. Empty is the host of server_url.",
-        example="mesh.example.com",
+        example="vpn.example.com",
     )
 
 

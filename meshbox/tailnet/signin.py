@@ -19,7 +19,10 @@ from meshbox.tailnet.users import GROUP, NAME, TAGGED_DEVICES_NAME, require
 from meshbox.wire.openid import SUBJECT_LIMIT, Identity
 
 ADMINISTRATORS = ("owner", "admin")
-"""Roles that may do everything. The others are what a policy asks about, and open no door."""
+"""Roles that may do everything. The others are what a policy asks about, and open no door, but for one that
+may look."""
+
+AUDITOR = "auditor"
 
 NAMELESS = "user"
 """What a person is called whom the provider gives no usable name."""
@@ -105,6 +108,11 @@ def confirm_login(t: Tailnet, check_id: str, user: User, now: float) -> None:
 def is_administrator(user: User) -> bool:
     """May this person run the network, with nothing but their sign-in?"""
     return user.role in ADMINISTRATORS and bool(user.subject)
+
+
+def is_auditor(user: User) -> bool:
+    """May this person see everything, and change nothing?"""
+    return user.role == AUDITOR and bool(user.subject)
 
 
 def enter(t: Tailnet, identity: Identity, admission: Admission, now: float) -> User:

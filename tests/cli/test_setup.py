@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from meshbox.cli import units
+from meshbox.cli import setup, units
 from meshbox.cli.main import main
+from meshbox.cli.options import Options
 from meshbox.cli.setupfile import FILE, Answers, present, put, relay_text_of, text_of, write
 from meshbox.config.reading import load_as
 from meshbox.config.relay import RELAY
@@ -79,3 +80,31 @@ def test_without_the_services_it_says_what_else_there_is(
     monkeypatch.setattr(units, "BOOTED", Path("/nowhere"))
     assert main(["setup", "--domain", "mesh.example.com", "--tls", "acme"]) == 4
     assert "meshbox serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "is_named"),
+    [("", True), ("console: {enabled: false}\n", False)],
+)
+def test_the_end_says_where_the_console_is(
+    drop_ins: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: str,
+    is_named: bool,
+) -> None:
+    config = write(drop_ins, text_of(Answers("mesh.example.com", "acme", "you@example.com")) + more)
+    monkeypatch.setattr(setup, "first_key", lambda connection: ("admin", "mb-auth-x"))
+    setup._welcome(Options(), config)
+    said = capsys.readouterr().out
+    assert "--auth-key mb-auth-x" in said
+    assert ("https://mesh.example.com/console" in said) is is_named
+
+
+def test_over_plain_http_there_is_no_console_to_speak_of(
+    drop_ins: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(drop_ins, text_of(Answers("10.0.0.2", "none")))
+    monkeypatch.setattr(setup, "first_key", lambda connection: ("admin", "mb-auth-x"))
+    setup._welcome(Options(), config)
+    assert "console" not in capsys.readouterr().out

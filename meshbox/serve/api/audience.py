@@ -14,7 +14,8 @@ class Audience(Enum):
     thing it was sent for."""
 
     CONSOLE = "console"
-    """An administrator in a browser, by the cookie of a session that an API key or a sign-in began."""
+    """Somebody in a browser, by the cookie of a session that an API key or a sign-in began; what they may do
+    is their role's (serve/console/rights.py)."""
 
     ADMINISTRATOR = "administrator"
     """Holds an API key, or can open the unix socket."""

@@ -13,6 +13,7 @@ from meshbox.serve.api.audience import Audience
 from meshbox.serve.console.acts import ACTS, Act, Hand, perform, told
 from meshbox.serve.console.gate import LEAVE, Gate, go
 from meshbox.serve.console.menu import entries
+from meshbox.serve.console.rights import Right
 from meshbox.serve.console.sessions import Session
 from meshbox.serve.console.sight import ROOT, Address, Screen, Sight
 from meshbox.serve.pages.page import ENVIRONMENT, headers_of, own_fault
@@ -103,6 +104,7 @@ class ScreenHandler:
             page={"title": screen.title, "refresh": None},
             menu=entries(sight.tailnet, session, screen.tab),
             who=session.actor,
+            may_act=session.right is Right.ALL,
             form_token=session.form_token,
             leave=LEAVE,
             root=ROOT,

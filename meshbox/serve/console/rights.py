@@ -6,10 +6,8 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from meshbox.tailnet.model import User
-from meshbox.tailnet.signin import is_administrator
+from meshbox.tailnet.signin import is_administrator, is_auditor
 from meshbox.tailnet.tailnet import Tailnet
-
-AUDITOR = "auditor"
 
 
 class Right(IntEnum):
@@ -47,6 +45,6 @@ def of_person(t: Tailnet, user: User) -> Holder:
             return None
         if is_administrator(found):
             return Right.ALL
-        return Right.LOOK if found.role == AUDITOR else Right.OWN
+        return Right.LOOK if is_auditor(found) else Right.OWN
 
     return right

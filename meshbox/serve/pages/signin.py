@@ -21,7 +21,7 @@ from meshbox.serve.pages.page import CONSOLE_PATH, FORM_LIMIT, Page, View, draw,
 from meshbox.serve.pages.register import device_facts
 from meshbox.tailnet.checks import describe
 from meshbox.tailnet.model import CHECK_PATH, REGISTER_PATH, User
-from meshbox.tailnet.signin import find, is_administrator
+from meshbox.tailnet.signin import find, is_administrator, is_auditor
 
 CONFIRM = "/oidc/confirm"
 COOKIE = "meshbox"
@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {"register": "register", "ssh": "ssh", "console": "cons
 PAGE_OF: dict[Kind, str] = {"register": REGISTER_PATH, "ssh": CHECK_PATH}
 
 Welcome = Callable[[web.Response, User], None]
-"""`welcome(response, user)` lets an administrator into the console."""
+"""`welcome(response, user)` lets the person into the console."""
 
 
 def routes(context: Context, desk: SignInDesk, welcome: Welcome | None) -> list[web.RouteDef]:
@@ -128,6 +128,7 @@ def _question(view: View, arrival: Arrival) -> Page:
     if target.kind == "console":
         user = find(t, arrival.identity)
         values["may_all"] = user is not None and is_administrator(user)
+        values["may_look"] = user is not None and is_auditor(user)
         return Page("signin-confirm.html", "Sign in to the console?", values)
     if target.kind == "ssh":
         values["what"] = describe(t, t.checks[target.id])

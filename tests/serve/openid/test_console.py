@@ -55,6 +55,12 @@ async def test_who_runs_the_network_signs_in_to_the_console(house: House) -> Non
         browser, "/console/access", act="policy.explain", src="laptop", dst="laptop:22"
     )
     assert status == 200, "a question changes nothing"
+    looker = house.browser()
+    assert await enter_console(house, looker, "look at everything") == (303, "/console")
+    _, register = await house.waiting("newcomer")
+    status, _, waiting = await looker.ask("/console/waiting")
+    assert status == 200 and "newcomer" in waiting
+    assert register.rpartition("/")[2] not in waiting, "with it the auditor could sign in for the device"
     assert "eve" not in t.by_user_name
 
 
